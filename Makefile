@@ -1,0 +1,33 @@
+# Every target sets itself up: a fresh clone and a Python >= 3.11 are all it needs.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test check generate bench clean
+.DEFAULT_GOAL := test
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)         ## the product's authentication page, lived against the embedded emulator
+	$(BIN)/python -m openrelay_async.demo
+
+test: $(STAMP)         ## the whole suite, on both cores
+	$(BIN)/python -X dev -m pytest -q -n 2 --dist worksteal
+
+check: $(STAMP)        ## lint, types, layers, and: is the generated code up to date?
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/python -m pytest -q tests/architecture
+	$(BIN)/python api_description/generate.py --check
+
+generate: $(STAMP)     ## write openrelay_async/generated and openrelay_sync/generated anew
+	$(BIN)/python api_description/generate.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
