@@ -1,0 +1,83 @@
+"""What the client knows of one API operation: a row of the generated table `operations`."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from attrs import field, frozen
+
+PaginationStyle = Literal["cursor", "after", "offset"]
+Authentication = Literal["required", "optional", "none"]
+
+
+@frozen
+class Pagination:
+    """How an operation's list is divided into pages."""
+
+    style: PaginationStyle
+    """`cursor`: a cursor in the body; `after`: the last item's id; `offset`: a number of items to skip."""
+    items: str | None
+    """The body's property that holds the items; `None` where the body is the list itself."""
+    request: str
+    """The query parameter that asks for the next page."""
+    response: str | None = None
+    """The body's property with the next cursor."""
+    more: str | None = None
+    """The body's property that says whether there is more (style `after`)."""
+    size: str = "limit"
+    """The query parameter with the number of items a page."""
+    default_size: int | None = None
+    """Items a page where the caller does not say (style `offset`)."""
+
+
+@frozen
+class IdempotencyKey:
+    """Where an operation takes its idempotency key."""
+
+    place: Literal["header", "body"]
+    name: str
+
+
+@frozen
+class Operation:
+    """One operation of the API, by the names of the OpenAPI description."""
+
+    id: str
+    """The operation's id in the description, such as `createVm`."""
+    resource: str
+    """The client's attribute, such as `vms`."""
+    method: str
+    """The resource's method, such as `create`."""
+    http_method: str
+    path: str
+    """The path template, such as `/v1/vms/{id}`."""
+    idempotent: bool
+    """Whether it may be resent after it may have reached the server."""
+    generations: tuple[str, ...] = ()
+    scope: str | None = None
+    """The scope that a key needs, as far as it is known."""
+    permission: str | None = None
+    """The permission id of the 2026-10 generation."""
+    session_only: bool = False
+    """Needs a dashboard session token; an API key is refused."""
+    authentication: Authentication = "required"
+    host: Literal["api", "inference"] = "api"
+    idempotency_key: IdempotencyKey | None = None
+    pagination: Pagination | None = None
+    body: Literal["required", "optional", "multipart"] | None = None
+    org_required: bool = False
+    """Never falls back to the client's organization."""
+
+    segments: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    """The template's literal parts, with a path parameter between each two."""
+    path_names: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    """The path parameters' wire names, in order."""
+
+    @segments.default
+    def _split_path(self) -> tuple[str, ...]:
+        return tuple(re.split(r"\{[^}]*\}", self.path))
+
+    @path_names.default
+    def _name_ids(self) -> tuple[str, ...]:
+        return tuple(re.findall(r"\{([^}]*)\}", self.path))

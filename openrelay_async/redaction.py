@@ -1,0 +1,188 @@
+"""Values that must not be shown, and text from which they are taken out.
+
+Redaction belongs to the type that holds the value: whatever prints a `Secret`, a `HeaderValue` or a
+`Payload` prints its mask, also a debugger that shows the locals of a frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from typing import Final, Never, Self
+
+SHORTEST_SHOWN = 24
+"""Secrets shorter than this show nothing of themselves: prefix and fingerprint would give too much away."""
+
+_PREFIX_LENGTH = 7
+_FINGERPRINT_LENGTH = 12
+_HIDDEN = "Secret(•••)"
+_REDACTED: Final = "[redacted]"
+
+
+def mask_secret(plaintext: str) -> str:
+    """Return what may be shown of a secret: `vl_abc1…(sha256:26ed1345e3b8)`, or `Secret(•••)` if short."""
+    if len(plaintext) < SHORTEST_SHOWN:
+        return _HIDDEN
+    digest = hashlib.sha256(plaintext.encode("utf-8", "surrogatepass")).hexdigest()
+    prefix = "".join(c if c.isprintable() else "·" for c in plaintext[:_PREFIX_LENGTH])
+    return f"{prefix}…(sha256:{digest[:_FINGERPRINT_LENGTH]})"
+
+
+class Secret:
+    """A credential: masked in every representation, its text only from `reveal()`.
+
+    `repr`, `str`, `format` and log messages show a prefix and a short SHA-256 fingerprint, so that two
+    keys can be told apart, or nothing at all below 24 characters. Comparing takes the same time
+    wherever the two differ. Pickled it is sealed: the mask stays, `reveal()` raises.
+    """
+
+    __slots__ = ("__weakref__", "_mask", "_plaintext")
+
+    _plaintext: str | None
+    _mask: str | None
+
+    def __init__(self, plaintext: str | Secret) -> None:
+        if isinstance(plaintext, Secret):
+            self._plaintext, self._mask = plaintext._plaintext, plaintext._mask
+            return
+        if not isinstance(plaintext, str):
+            kind = type(plaintext).__name__
+            del plaintext
+            raise TypeError(f"a Secret is made from str, not {kind}")
+        self._plaintext, self._mask = plaintext, None
+
+    @classmethod
+    def _sealed(cls, mask: str) -> Self:
+        sealed = cls.__new__(cls)
+        sealed._plaintext, sealed._mask = None, mask
+        return sealed
+
+    def reveal(self) -> str:
+        """Return the plaintext.
+
+        Raises:
+            ValueError: the secret has been pickled, which leaves only its mask.
+        """
+        if self._plaintext is None:
+            raise ValueError("this Secret was pickled, so its text is gone; read it where it was made")
+        return self._plaintext
+
+    def __repr__(self) -> str:
+        # The fingerprint costs a hash, so it is made when first shown: most secrets never are.
+        if self._mask is None:
+            self._mask = mask_secret(self._plaintext or "")
+        return self._mask
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        if self is other:
+            return True
+        if self._plaintext is None or other._plaintext is None:
+            # A mask that shows a fingerprint stands for one text; the short form stands for all.
+            return repr(self) == repr(other) != _HIDDEN
+        return hmac.compare_digest(_encode(self._plaintext), _encode(other._plaintext))
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __bool__(self) -> bool:
+        return self._plaintext != ""
+
+    def __iter__(self) -> Never:
+        raise TypeError("a Secret is not iterable; reveal() gives its text")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return _seal, (repr(self),)
+
+
+def _seal(mask: str) -> Secret:
+    return Secret._sealed(mask)
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def conceal(value: object) -> object:
+    """Return `value` with every text in it as a `Secret`; mappings and lists are copied.
+
+    Methods rebind their secret arguments with it first, so that no frame of the library shows them.
+    """
+    if isinstance(value, str):
+        return Secret(value)
+    if isinstance(value, dict):
+        return {key: conceal(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [conceal(item) for item in value]
+    return value
+
+
+class HeaderValue(str):
+    """A header's value that is sent as it is and shown as `[redacted]`.
+
+    aiohttp keeps request headers in frames that a traceback can show; being the type's own business,
+    the mask holds there too.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"'{_REDACTED}'"
+
+
+class Payload:
+    """The bytes of a body, shown only by their length."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        return f"<{len(self.data)} bytes>"
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a Payload may hold secrets and is not pickled")
+
+
+# Keys of both generations, webhook secrets, provisioning tokens, Bearer headers. A prefix alone is a word
+# of prose ("vl_" in a message), so a key needs a tail that no word has.
+_KEY_SHAPES = re.compile(
+    r"""
+      \b[Bb]earer\s+[^\s"',;)}\]]+                          # a whole Authorization value
+    | (?<![A-Za-z0-9])(?:vl|or|sk|pk|rk)_[A-Za-z0-9_\-]{8,} # keys of 2026-07 and 2026-10, and payment keys
+    | (?<![A-Za-z0-9])whsec_[A-Za-z0-9_+/=\-]{6,}           # webhook secrets
+    | (?<![A-Za-z0-9])eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?  # JSON web tokens
+    """,
+    re.VERBOSE,
+)
+
+
+def scrub_text(text: str, known: Iterable[Secret] = ()) -> str:
+    """Return `text` without anything that looks like a key, and without the `known` ones.
+
+    Args:
+        text: any text, for example a message from the service that echoes what was sent.
+        known: secrets in use, found whatever they look like.
+    """
+    for secret in known:
+        if secret and secret._plaintext is not None and secret._plaintext in text:
+            text = text.replace(secret._plaintext, repr(secret))
+    return _KEY_SHAPES.sub(_REDACTED, text)

@@ -1,0 +1,122 @@
+"""What every resource class stands on: the calls that its methods are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import BinaryIO, Protocol, TypeVar
+
+from openrelay_async.download import DownloadCall
+from openrelay_async.operation import Operation
+from openrelay_async.pagination import PagedCall
+from openrelay_async.redaction import Secret
+from openrelay_async.wire import Field
+
+T = TypeVar("T")
+
+FileSource = str | PathLike[str] | bytes | BinaryIO
+"""A file to upload: a path, the bytes themselves, or a binary file object (read from where it stands)."""
+
+
+class Calls(Protocol):
+    """The client as its resources see it.
+
+    Every call takes the operation, the path's ids in the template's order without the organization, the
+    query and JSON body as fields (absent ones are `UNSET`), `org_id` where the path has one (`None` is the
+    client's), and `timeout`, the limit in seconds for the whole call (`None` is the client's).
+    """
+
+    async def call(
+        self,
+        operation: Operation,
+        returns: type[T],
+        *,
+        path: Sequence[str] = (),
+        query: Sequence[Field] = (),
+        body: Sequence[Field] = (),
+        org_id: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> T:
+        """Send a request and return its answer as a model."""
+        ...
+
+    async def call_list(
+        self,
+        operation: Operation,
+        item: type[T],
+        *,
+        path: Sequence[str] = (),
+        query: Sequence[Field] = (),
+        org_id: str | None = None,
+        timeout: float | None = None,
+    ) -> list[T]:
+        """Send a request and return its answer, a JSON list that is not paged, as a list of models."""
+        ...
+
+    async def call_nothing(
+        self,
+        operation: Operation,
+        *,
+        path: Sequence[str] = (),
+        query: Sequence[Field] = (),
+        body: Sequence[Field] = (),
+        org_id: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Send a request whose success has no body."""
+        ...
+
+    async def call_secret_text(
+        self, operation: Operation, *, query: Sequence[Field] = (), timeout: float | None = None
+    ) -> Secret:
+        """Send a request and return its answer, a text with credentials in it."""
+        ...
+
+    async def upload(
+        self,
+        operation: Operation,
+        returns: type[T],
+        *,
+        file: FileSource,
+        filename: str | None = None,
+        form: Sequence[Field] = (),
+        timeout: float | None = None,
+    ) -> T:
+        """Send a file as multipart/form-data, streamed in constant memory."""
+        ...
+
+    def download(
+        self, operation: Operation, *, path: Sequence[str] = (), timeout: float | None = None
+    ) -> DownloadCall:
+        """Return the call that reads a file's content: awaited, iterated, or saved."""
+        ...
+
+    def paged(
+        self,
+        operation: Operation,
+        item: type[T],
+        *,
+        path: Sequence[str] = (),
+        query: Sequence[Field] = (),
+        page_size: int | None = None,
+        cursor: str | None = None,
+        max_items: int | None = None,
+        prefetch: bool = False,
+        org_id: str | None = None,
+        timeout: float | None = None,
+    ) -> PagedCall[T]:
+        """Return the call that goes through a list's pages."""
+        ...
+
+
+class Resource:
+    """A group of operations, such as `client.vms`. It holds nothing but the way to call them."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._calls!r}>"
