@@ -1,0 +1,172 @@
+"""How a client is set up: addresses, limits, headers, each checked when it is given."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import platform
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from attrs import Attribute, field, frozen
+
+from openrelay_async.errors import ConfigurationError
+from openrelay_async.version import __version__
+
+DEFAULT_API_URL = "https://api.openrelay.inc"
+_INFERENCE_OF = {
+    DEFAULT_API_URL: "https://inference.openrelay.inc",
+    "https://api.beta.openrelay.inc": "https://inference.beta.openrelay.inc",
+}
+
+# The client makes these itself: a caller's value would break authentication or the message's framing.
+_OWN_HEADERS = frozenset(
+    {"authorization", "host", "content-length", "transfer-encoding", "connection", "idempotency-key"}
+)
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def check_seconds(name: str, value: object) -> float:
+    """Return a limit in seconds; it must be a number above zero, `math.inf` for no limit.
+
+    Raises:
+        ConfigurationError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"{name} must be a number of seconds, not {type(value).__name__}")
+    if math.isnan(value) or value <= 0:
+        raise ConfigurationError(f"{name} must be above 0 seconds, not {value}")
+    return float(value)
+
+
+def check_integer(name: str, value: object, *, minimum: int) -> int:
+    """Return a whole number of at least `minimum`.
+
+    Raises:
+        ConfigurationError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ConfigurationError(f"{name} must be an integer of at least {minimum}, not {value!r}")
+    return value
+
+
+def _positive_integer(instance: object, attribute: Attribute[int], value: int) -> None:
+    check_integer(attribute.name, value, minimum=1)
+
+
+def _seconds(instance: object, attribute: Attribute[float], value: float) -> None:
+    check_seconds(attribute.name, value)
+
+
+def _optional_seconds(instance: object, attribute: Attribute[float | None], value: float | None) -> None:
+    if value is not None:
+        check_seconds(attribute.name, value)
+
+
+@frozen(kw_only=True)
+class PoolLimits:
+    """What a client may use of connections and memory. Each event loop has a pool of its own."""
+
+    max_connections: int = field(default=100, validator=_positive_integer)
+    """Requests under way at once; further calls wait in a queue, first come, first served."""
+    queue_timeout: float | None = field(default=None, validator=_optional_seconds)
+    """Seconds a call may wait for a connection before `LocalQueueTimeout`; `None`: as long as its timeout."""
+    idle: float = field(default=15.0, validator=_seconds)
+    """Seconds after which an idle connection is closed; keep it below what the server allows."""
+    max_body: int = field(default=64 * 1024 * 1024, validator=_positive_integer)
+    """Bytes of a decompressed answer above which it is refused. Downloads that stream have no limit."""
+
+
+@frozen
+class Endpoints:
+    """The addresses of the service, without a slash at the end."""
+
+    api: str
+    inference: str
+
+    def sends_in_clear(self) -> str | None:
+        """Return the address to which a key would travel unencrypted, if there is one."""
+        return next((url for url in (self.api, self.inference) if not _is_private_path(url)), None)
+
+
+def resolve_endpoints(base_url: str | None, inference_url: str | None) -> Endpoints:
+    """Return the checked addresses; the inference host follows from the API's.
+
+    An address that is neither production nor beta stands for both hosts: a key for it must not travel to
+    production.
+
+    Raises:
+        ConfigurationError: not an http(s) URL, or one with a user, a query or a fragment.
+    """
+    api = _check_url("base_url", DEFAULT_API_URL if base_url is None else base_url)
+    if inference_url is None:
+        return Endpoints(api, _INFERENCE_OF.get(api, api))
+    return Endpoints(api, _check_url("inference_url", inference_url))
+
+
+def _check_url(name: str, url: object) -> str:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{name} must be str, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url.strip())
+        port_is_valid = parts.port != 0
+    except ValueError:
+        parts, port_is_valid = urlsplit(""), False
+    # What was given is not in the messages: a URL can carry a password.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_valid:
+        raise ConfigurationError(f"{name} must be a URL such as {DEFAULT_API_URL}")
+    if "@" in parts.netloc:
+        raise ConfigurationError(f"{name} must not have a user or password in it; use api_key=")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{name} must not have a query or fragment")
+    if not url.strip().isascii() or any(c.isspace() for c in url.strip()):
+        raise ConfigurationError(f"{name} has characters that a URL cannot have")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _is_private_path(url: str) -> bool:
+    """Return whether what is sent to `url` can be read by nobody on the way: TLS, or this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine's own."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_headers(headers: Mapping[str, object] | None, *, name: str) -> dict[str, str]:
+    """Return headers that may be sent with every request.
+
+    Raises:
+        ConfigurationError: not text, not valid in HTTP, or one that the client makes itself.
+    """
+    checked: dict[str, str] = {}
+    for key, value in (headers or {}).items():
+        if not isinstance(value, str):
+            raise ConfigurationError(f"{name}[{key!r}] must be str, not {type(value).__name__}")
+        if not _HEADER_NAME.fullmatch(key):
+            raise ConfigurationError(f"{name} has a name that HTTP does not allow: {key!r}")
+        if key.lower() in _OWN_HEADERS:
+            raise ConfigurationError(f"{name} must not set {key}: the client makes it itself")
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ConfigurationError(f"{name}[{key!r}] has characters that a header cannot have")
+        checked[key] = value
+    return checked
+
+
+def make_user_agent(app_name: object) -> str:
+    """Return the User-Agent: this library, Python, and the application in front if it has a name."""
+    own = f"openrelay-async/{__version__} python/{platform.python_version()}"
+    if app_name is None:
+        return own
+    if not isinstance(app_name, str) or not _HEADER_VALUE.fullmatch(app_name) or not app_name.strip():
+        raise ConfigurationError("app_name must be printable text, such as 'trainer/1.4'")
+    return f"{app_name.strip()} {own}"

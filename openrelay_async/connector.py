@@ -1,0 +1,70 @@
+"""aiohttp's connector, with the three things this library needs of it and aiohttp does not say.
+
+Whether a connection was there (before that, no byte of a request was sent), letting go of connections
+whose loop or process is gone, and no finalizer that talks to a loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import socket
+from typing import Any
+
+import aiohttp
+from aiohttp import ClientRequest, ClientTimeout
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+
+class AttemptState:
+    """What an attempt has come to."""
+
+    __slots__ = ("connected",)
+
+    def __init__(self) -> None:
+        self.connected = False
+
+
+current_attempt: contextvars.ContextVar[AttemptState] = contextvars.ContextVar("openrelay_attempt")
+"""The attempt that the current task makes: the connector has no other way to know for whom it works."""
+
+
+class PoolConnector(aiohttp.TCPConnector):
+    """A connection pool of one event loop."""
+
+    async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        # From here on the request is being written: what fails later may have reached the server.
+        current_attempt.get().connected = True
+        return connection
+
+    def abandon(self) -> None:
+        """Drop all connections without touching their loop, which is closed or another process's."""
+        protocols = [protocol for queue in self._conns.values() for protocol, _ in queue]
+        for protocol in [*protocols, *self._acquired]:
+            if protocol.transport is not None:
+                _abandon_transport(protocol.transport)
+        self._conns.clear()
+        self._acquired.clear()
+        self._closed = True
+
+    def __del__(self, _warnings: Any = None) -> None:
+        """Do nothing: aiohttp's own reports to a loop that may be gone. Our client warns by itself."""
+
+
+def _abandon_transport(transport: asyncio.BaseTransport) -> None:
+    """Close a transport's socket behind its back.
+
+    `transport.close()` would unregister it from its loop's selector: that raises on a closed loop, and in
+    a forked child it would unregister the parent's connection. asyncio has no public way; these attributes
+    are CPython's since 3.7, and a transport without them (uvloop's) is closed together with its loop.
+    """
+    ssl_protocol = getattr(transport, "_ssl_protocol", None)
+    if ssl_protocol is not None:
+        setattr(transport, "_closed", True)  # noqa: B010 - not in typeshed
+        transport = getattr(ssl_protocol, "_transport", None) or transport
+    own_socket = getattr(transport, "_sock", None)
+    if isinstance(own_socket, socket.socket):
+        setattr(transport, "_sock", None)  # noqa: B010 - not in typeshed
+        own_socket.close()

@@ -1,0 +1,44 @@
+"""An API key on its way into a header: checked once, never shown."""
+
+from __future__ import annotations
+
+import re
+
+from openrelay_async.errors import ConfigurationError
+from openrelay_async.redaction import HeaderValue, Secret
+
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+
+
+class Credential:
+    """A key with the header that carries it. Two of them are the same only if they are one object."""
+
+    __slots__ = ("header", "secret")
+
+    def __init__(self, secret: Secret) -> None:
+        self.secret = secret
+        self.header = HeaderValue(f"Bearer {secret.reveal()}")
+
+    def __repr__(self) -> str:
+        return f"Credential({self.secret!r})"
+
+
+def check_key(key: Secret, *, source: str) -> Credential:
+    """Return the credential of a key; spaces and line ends around it are dropped.
+
+    Args:
+        key: the key as it was given.
+        source: where it came from, for the error: `api_key` or `OPENRELAY_API_KEY`.
+
+    Raises:
+        ConfigurationError: blank, or with characters that no key has. The key is not in the message.
+    """
+    stripped = Secret(key.reveal().strip())
+    if not stripped:
+        raise ConfigurationError(f"{source} is blank: give an API key, or leave it out")
+    if not _VISIBLE_ASCII.fullmatch(stripped.reveal()):
+        raise ConfigurationError(
+            f"{source} has spaces, line breaks or characters that no API key has: was more than the key "
+            "copied, such as the word Bearer?"
+        )
+    return Credential(stripped)

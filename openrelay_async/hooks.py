@@ -1,0 +1,108 @@
+"""What an observer is told while calls run: metrics, traces, progress. Nothing here changes a call.
+
+A hook is any object with some of the methods `on_queue`, `on_attempt`, `on_response`, `on_retry`,
+`on_wait_tick`, `on_key_expiring`. Each gets one event, in the task that makes the call, and returns at
+once. What a hook raises is noted at DEBUG and breaks nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from attrs import frozen
+
+from openrelay_async.errors import ConfigurationError
+
+logger = logging.getLogger("openrelay_async")
+
+E = TypeVar("E")
+
+EVENTS = ("on_queue", "on_attempt", "on_response", "on_retry", "on_wait_tick", "on_key_expiring")
+
+
+@frozen(kw_only=True)
+class CallEvent:
+    """What all events of a call have: which operation it is. No ids, no bodies, no credentials."""
+
+    operation: str
+    method: str
+    path: str
+    """The path template, such as `/v1/vms/{id}`."""
+
+
+@frozen(kw_only=True)
+class Queued(CallEvent):
+    """All connections are busy: the call waits for one. Told before the wait."""
+
+    waiting: int
+    """Calls that wait already."""
+
+
+@frozen(kw_only=True)
+class AttemptStarted(CallEvent):
+    """A request is about to be sent."""
+
+    attempt: int
+    """Number of this request within the call, from 1."""
+    idempotency_key: str | None
+
+
+@frozen(kw_only=True)
+class AttemptEnded(CallEvent):
+    """A request has its answer, or will have none."""
+
+    attempt: int
+    status: int | None
+    failure: str | None
+    """Why there is no answer, in a few words."""
+    elapsed: float
+    """Seconds since the request was started."""
+    request_id: str | None
+
+
+@frozen(kw_only=True)
+class RetryPlanned(CallEvent):
+    """The request will be sent again. Told before the wait."""
+
+    attempt: int
+    """Number of the request that failed."""
+    delay: float
+    """Seconds until the next one."""
+    reason: str
+
+
+class Hooks:
+    """The methods of the caller's hooks, found once."""
+
+    __slots__ = EVENTS
+
+    on_queue: tuple[Callable[[Queued], object], ...]
+    on_attempt: tuple[Callable[[AttemptStarted], object], ...]
+    on_response: tuple[Callable[[AttemptEnded], object], ...]
+    on_retry: tuple[Callable[[RetryPlanned], object], ...]
+    on_wait_tick: tuple[Callable[[object], object], ...]
+    on_key_expiring: tuple[Callable[[object], object], ...]
+
+    def __init__(self, hooks: Iterable[object] = ()) -> None:
+        hooks = tuple(hooks)
+        for hook in hooks:
+            if not any(callable(getattr(hook, event, None)) for event in EVENTS):
+                raise ConfigurationError(
+                    f"a hook has at least one of the methods {', '.join(EVENTS)}; "
+                    f"{type(hook).__name__} has none"
+                )
+        for event in EVENTS:
+            methods = tuple(method for hook in hooks if callable(method := getattr(hook, event, None)))
+            setattr(self, event, methods)
+
+
+def tell(methods: Iterable[Callable[[E], object]], event: E) -> None:
+    """Call each method with the event; what one raises is the observer's problem, not the call's."""
+    for method in methods:
+        try:
+            method(event)
+        except Exception as error:  # any kind: an observer must not break a call
+            # Not the error's text: it may quote the event or more.
+            logger.debug("a hook raised %s", type(error).__name__)

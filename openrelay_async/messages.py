@@ -1,0 +1,83 @@
+"""What travels between the layers: a request, and the answer or the failure of one attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from attrs import field, frozen
+
+from openrelay_async.redaction import Payload, Secret
+
+if TYPE_CHECKING:
+    from openrelay_async.download import BodyStream
+    from openrelay_async.operation import Operation
+    from openrelay_async.upload import Upload
+
+NO_HEADERS: Mapping[str, str] = {}
+
+
+@frozen
+class HttpRequest:
+    """One call's request, the same for each of its attempts."""
+
+    operation: Operation
+    path: str
+    """Percent-encoded, from `/`."""
+    query: tuple[tuple[str, str | Secret], ...] = ()
+    body: Payload | None = None
+    """JSON text."""
+    upload: Upload | None = None
+    """A file to stream, in place of a body."""
+    headers: Mapping[str, str] = field(default=NO_HEADERS, repr=False)
+    """What this call adds: never the credential."""
+    idempotency_key: str | None = None
+    streamed: bool = False
+    """Whether the answer's body is handed on as it comes."""
+    expects_nothing: bool = False
+    """Whether success has no body: then a DELETE that finds nothing left to delete is a success too."""
+
+    @property
+    def has_body(self) -> bool:
+        return self.body is not None or self.upload is not None
+
+    def can_repeat(self) -> bool:
+        """Return whether it can be sent again at all: a stream that cannot be rewound cannot."""
+        return self.upload is None or self.upload.is_replayable
+
+    def may_resend(self) -> bool:
+        """Return whether sending it again cannot do its work twice."""
+        return self.can_repeat() and (self.operation.idempotent or self.idempotency_key is not None)
+
+    def changes_nothing(self) -> bool:
+        return self.operation.http_method in {"GET", "HEAD"} and self.operation.idempotent
+
+
+@frozen
+class HttpResponse:
+    """The answer to one attempt, read to its end (or to its headers, if it is streamed)."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """Case-insensitive."""
+    body: Payload
+    stream: BodyStream | None = field(default=None, repr=False)
+
+
+@frozen
+class AttemptFailure:
+    """Why an attempt has no answer."""
+
+    phase: Literal["connect", "exchange"]
+    """`connect`: no byte of the request was sent. `exchange`: the service may have acted on it."""
+    kind: Literal["connection", "timeout", "tls", "proxy", "too_large", "malformed"]
+    message: str
+    """Names no secret: made here, not taken from an exception."""
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the next attempt is bound to fail the same way."""
+        return self.kind in {"tls", "proxy", "too_large"}
+
+
+Outcome = HttpResponse | AttemptFailure

@@ -1,0 +1,257 @@
+"""From answers to values and errors: JSON, error bodies, compression, without I/O."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import TypeGuard
+
+import orjson
+from attrs import field, frozen
+
+from openrelay_async.errors import (
+    CapacityUnavailable,
+    ConnectionFailed,
+    InvalidResponse,
+    OpenRelayError,
+    RequestTimeout,
+    error_class_for,
+)
+from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse
+from openrelay_async.redaction import Payload, Secret, scrub_text
+from openrelay_async.retry import CAPACITY_CODES, NOTHING_DONE_CODES
+
+LONGEST_TEXT = 500
+"""Characters kept of any text from the service in an error."""
+
+_MOST_DETAILS = 32
+
+
+class BodyTooLargeError(Exception):
+    """A body that is larger, decompressed, than the client takes."""
+
+
+class MalformedBodyError(Exception):
+    """A body that is not compressed as its header says."""
+
+
+def decompress(body: bytes, encoding: str | None, *, limit: int) -> bytes:
+    """Return a body without its content encoding, never making more than `limit` bytes of it.
+
+    Raises:
+        BodyTooLargeError: it would be more.
+        MalformedBodyError: not in the encoding, cut off, or in one that was not asked for.
+    """
+    if len(body) > limit:
+        raise BodyTooLargeError
+    if encoding is None or encoding == "identity" or not body:
+        return body
+    if encoding not in {"gzip", "deflate"}:
+        raise MalformedBodyError
+    # 32 + MAX_WBITS finds out by itself whether it is gzip or zlib.
+    decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    try:
+        plain = decoder.decompress(body, limit + 1)
+    except zlib.error:
+        plain = None
+    if plain is None or (not decoder.eof and len(plain) <= limit):
+        raise MalformedBodyError
+    if len(plain) > limit:
+        raise BodyTooLargeError
+    return plain
+
+
+def parse_json(response: HttpResponse, request: HttpRequest) -> object:
+    """Return an answer's JSON value.
+
+    Raises:
+        InvalidResponse: not JSON. The body is not in the error.
+    """
+    try:
+        return orjson.loads(response.body.data)
+    except orjson.JSONDecodeError:
+        pass
+    raise invalid_response("the answer is not JSON", request, response)
+
+
+def invalid_response(message: str, request: HttpRequest, response: HttpResponse) -> InvalidResponse:
+    """Return the error of an answer that does not keep to the API description."""
+    operation = request.operation
+    return InvalidResponse(
+        message,
+        status=response.status,
+        request_id=response.headers.get("X-Request-Id"),
+        operation=operation.id,
+        method=operation.http_method,
+        path=operation.path,
+        idempotency_key=request.idempotency_key,
+        maybe_applied=not request.changes_nothing() and response.status < 300,
+    )
+
+
+@frozen
+class ErrorBody:
+    """What the body of an error says, as it came: scrub it before it goes anywhere."""
+
+    message: str = field(default="", repr=False)
+    code: str | None = None
+    request_id: str | None = None
+    fields: Mapping[str, object] = field(factory=dict[str, object], repr=False)
+
+
+_NO_BODY = ErrorBody()
+
+
+def parse_error_body(response: HttpResponse) -> ErrorBody:
+    """Return what an error's body says; anything that is not the documented shape says nothing.
+
+    Understands `{"error": message, "code": …}` of the API and `{"error": {"message", "code"}}` of the
+    inference host.
+    """
+    try:
+        body = orjson.loads(response.body.data)
+    except orjson.JSONDecodeError:
+        return _NO_BODY
+    if not _is_object(body):
+        return _NO_BODY
+    nested = body.get("error")
+    inner = nested if _is_object(nested) else {"message": nested, "code": body.get("code")}
+    others = {key: value for key, value in body.items() if key not in {"error", "code", "requestId"}}
+    others |= {key: value for key, value in inner.items() if key not in {"message", "code"}}
+    return ErrorBody(
+        message=_text(inner.get("message")) or "",
+        code=_text(inner.get("code")),
+        request_id=_text(body.get("requestId")),
+        fields=others,
+    )
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(value, dict)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def error_from_response(
+    request: HttpRequest,
+    response: HttpResponse,
+    body: ErrorBody,
+    *,
+    attempts: int,
+    retry_after: float | None,
+    maybe_applied: bool,
+    known: Iterable[Secret],
+) -> OpenRelayError:
+    """Return the error of an answer that is not a success.
+
+    Args:
+        maybe_applied: whether an earlier attempt may have taken effect.
+        known: the secrets in use, which no text may show.
+    """
+    operation = request.operation
+    secrets = tuple(known)
+
+    def clean(text: str | None) -> str | None:
+        return None if text is None else scrub_text(text[:8192], secrets)[:LONGEST_TEXT]
+
+    common: dict[str, object] = {
+        "status": response.status,
+        "request_id": clean(response.headers.get("X-Request-Id") or body.request_id),
+        "operation": operation.id,
+        "method": operation.http_method,
+        "path": operation.path,
+        "idempotency_key": request.idempotency_key,
+        "attempts": attempts,
+    }
+    if response.status < 400:
+        moved = 300 <= response.status < 400
+        message = "the service redirects, which is never followed" if moved else "not a final status"
+        return InvalidResponse(message)._with(**common, maybe_applied=not request.changes_nothing())
+    kind = error_class_for(response.status)
+    if response.status == 503 and body.code in CAPACITY_CODES:
+        kind = CapacityUnavailable
+    error = kind(clean(body.message) or "the service gave no reason")._with(
+        **common,
+        code=clean(body.code),
+        retry_after=retry_after,
+        maybe_applied=maybe_applied or _may_have_acted(request, response, body.code),
+        details=_scrub_value(dict(list(body.fields.items())[:_MOST_DETAILS]), secrets, depth=4),
+    )
+    if response.status == 403:
+        policies = body.fields.get("policies")
+        error._with(
+            permission=clean(_text(body.fields.get("permission"))),
+            denied_by=clean(_text(body.fields.get("deniedBy"))),
+            policies=tuple(
+                clean(policy) for policy in (policies if isinstance(policies, list) else []) if _text(policy)
+            ),
+        )
+    return error
+
+
+def _may_have_acted(request: HttpRequest, response: HttpResponse, code: str | None) -> bool:
+    """Return whether the service may have done the work although it answered with an error.
+
+    A 4xx is a refusal. A 5xx says that something failed, not when: before the work or after it. The
+    exceptions are codes and statuses that are answered before any work.
+    """
+    if response.status < 500 or response.status == 501 or request.changes_nothing():
+        return False
+    return code not in CAPACITY_CODES and code not in NOTHING_DONE_CODES
+
+
+def _scrub_value(value: object, secrets: tuple[Secret, ...], depth: int) -> object:
+    """Return a JSON value without secrets, cut to a size that fits in an error."""
+    if isinstance(value, str):
+        return scrub_text(value[:8192], secrets)[:LONGEST_TEXT]
+    if depth == 0 and isinstance(value, dict | list):
+        return "…"
+    if _is_object(value):
+        items = list(value.items())[:_MOST_DETAILS]
+        return {
+            scrub_text(str(key), secrets)[:LONGEST_TEXT]: _scrub_value(item, secrets, depth - 1)
+            for key, item in items
+        }
+    if isinstance(value, list):
+        return [_scrub_value(item, secrets, depth - 1) for item in value[:_MOST_DETAILS]]
+    return value
+
+
+def error_from_failure(
+    request: HttpRequest, failure: AttemptFailure, *, attempts: int, maybe_applied: bool, advice: str = ""
+) -> OpenRelayError:
+    """Return the error of a call that got no answer.
+
+    Args:
+        maybe_applied: whether an earlier attempt may have taken effect.
+        advice: what could be done about it.
+    """
+    kind: type[OpenRelayError] = ConnectionFailed
+    if failure.kind == "timeout":
+        kind = RequestTimeout
+    elif failure.kind == "too_large":
+        kind = InvalidResponse
+    operation = request.operation
+    may_have_acted = failure.phase == "exchange" and not request.changes_nothing()
+    return kind(
+        f"{failure.message}{advice}",
+        operation=operation.id,
+        method=operation.http_method,
+        path=operation.path,
+        attempts=attempts,
+        idempotency_key=request.idempotency_key,
+        maybe_applied=maybe_applied or may_have_acted,
+    )
+
+
+def encode_body(value: Mapping[str, object]) -> Payload:
+    """Return a JSON object as the bytes of a request; here, and only here, secrets are revealed."""
+    return Payload(orjson.dumps(value, default=_reveal))
+
+
+def _reveal(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(f"{type(value).__name__} has no JSON form")

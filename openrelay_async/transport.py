@@ -1,0 +1,296 @@
+"""The loop of a call: queue, attempt, decide, sleep, attempt.
+
+What is decided is decided in `retry.py`, what goes over the network goes in `http_session.py`; this keeps
+the two in step, and the call inside its deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable
+from weakref import WeakSet
+
+from attrs import define, field, frozen
+
+from openrelay_async import recording
+from openrelay_async.clock import Clock
+from openrelay_async.config import Endpoints
+from openrelay_async.credentials import Credential
+from openrelay_async.errors import ConfigurationError, ConnectionFailed, OpenRelayError, RequestTimeout
+from openrelay_async.hooks import AttemptEnded, AttemptStarted, Hooks, Queued, RetryPlanned, tell
+from openrelay_async.http_session import HttpSession, LoopPool
+from openrelay_async.key_source import KeySource
+from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
+from openrelay_async.redaction import Payload, Secret
+from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
+from openrelay_async.retry import RetryBudget, RetryPolicy, decide
+from openrelay_async.retry_after import parse_retry_after
+
+
+@define(eq=False)
+class Shared:
+    """What a client and all its views have in common."""
+
+    session: HttpSession
+    budget: RetryBudget
+    hooks: Hooks
+    clock: Clock
+    refusing: str | None = None
+    """Why no further call is taken."""
+    credentials: WeakSet[Credential] = field(factory=WeakSet[Credential], repr=False)
+    """Keys in use: no text of the service may show one."""
+
+    def known_secrets(self) -> Iterable[Secret]:
+        return [credential.secret for credential in self.credentials]
+
+
+@frozen
+class Progress:
+    """How far a call has come when it is decided what follows."""
+
+    attempt: int
+    deadline: float
+    maybe_applied: bool
+
+
+@frozen(eq=False)
+class Transport:
+    """Sends requests for one view of a client."""
+
+    shared: Shared
+    endpoints: Endpoints
+    key_source: KeySource
+    retry: RetryPolicy
+    timeout: float
+    attempt_timeout: float
+
+    async def send(self, request: HttpRequest, timeout: float | None = None) -> HttpResponse:
+        """Send a request until it succeeds, cannot succeed, or its time is up.
+
+        Args:
+            timeout: seconds for the whole call: queue, attempts and waits; `None` is the client's.
+
+        Returns:
+            An answer with a 2xx status.
+
+        Raises:
+            OpenRelayError: any of its kinds. `CancelledError` passes as it is.
+        """
+        shared = self.shared
+        if shared.refusing is not None:
+            raise ConnectionFailed(shared.refusing, operation=request.operation.id)
+        if timeout is None:
+            # How long a file takes is its size's business; what must not happen is that nothing moves.
+            timeout = math.inf if request.upload is not None else self.timeout
+        pool = shared.session.pool()
+        pool.enter()
+        try:
+            return await self._send(request, pool, timeout)
+        finally:
+            pool.leave()
+
+    async def _send(self, request: HttpRequest, pool: LoopPool, timeout: float) -> HttpResponse:
+        shared, clock = self.shared, self.shared.clock
+        deadline = clock.monotonic() + timeout
+        shared.budget.earn()
+        credential = self.key_source.current
+        if credential is None or request.operation.authentication != "required":
+            credential = await self._find_credential(request, timeout)
+        attempt, maybe_applied, renewed = 0, False, False
+        while True:
+            attempt += 1
+            outcome = await self._attempt(request, pool, credential, attempt, deadline)
+            if isinstance(outcome, HttpResponse):
+                if outcome.status < 300:
+                    return outcome
+                if _was_done_before(request, outcome, maybe_applied):
+                    return HttpResponse(204, outcome.headers, Payload(b""))
+                if outcome.status == 401 and credential is not None and not renewed:
+                    renewed = True
+                    replacement = await self.key_source.replace(credential)
+                    if replacement is not None:
+                        credential = replacement
+                        shared.credentials.add(credential)
+                        continue
+            progress = Progress(attempt, deadline, maybe_applied)
+            delay = self._plan_retry(request, outcome, progress)
+            maybe_applied = maybe_applied or _may_have_acted(request, outcome)
+            await clock.sleep(delay)
+            if credential is not None and self.key_source.current is not None:
+                credential = self.key_source.current
+
+    async def _find_credential(self, request: HttpRequest, timeout: float) -> Credential | None:
+        """Return the key for a request where it is not simply the one in use, `None` where none is sent."""
+        operation = request.operation
+        if operation.authentication == "none":
+            return None
+        if self.key_source.current is None and operation.authentication == "required":
+            try:
+                async with asyncio.timeout(None if timeout == math.inf else timeout):
+                    credential = await self.key_source.get()
+            except TimeoutError:
+                problem: OpenRelayError = RequestTimeout(f"the API key was not there within {timeout:.3g} s")
+            except ConfigurationError as error:
+                problem = error
+            else:
+                self.shared.credentials.add(credential)
+                return credential
+            raise problem._with(operation=operation.id, method=operation.http_method, path=operation.path)
+        return self.key_source.current
+
+    async def _attempt(
+        self,
+        request: HttpRequest,
+        pool: LoopPool,
+        credential: Credential | None,
+        attempt: int,
+        deadline: float,
+    ) -> Outcome:
+        """Send the request once, inside what is left of the call's time."""
+        shared, clock = self.shared, self.shared.clock
+        if pool.slots.locked():
+            await self._queue(request, pool, attempt, deadline)
+        else:
+            await pool.slots.acquire()
+        keeps_slot = False
+        try:
+            headers = dict(request.headers)
+            if credential is not None:
+                headers["Authorization"] = credential.header
+            operation, hooks = request.operation, shared.hooks
+            if hooks.on_attempt:
+                started = AttemptStarted(
+                    operation=operation.id,
+                    method=operation.http_method,
+                    path=operation.path,
+                    attempt=attempt,
+                    idempotency_key=request.idempotency_key,
+                )
+                tell(hooks.on_attempt, started)
+            began = clock.monotonic() if hooks.on_response else 0.0
+            base_url = self.endpoints.api if operation.host == "api" else self.endpoints.inference
+            outcome = await shared.session.attempt(
+                pool,
+                base_url,
+                request,
+                headers,
+                limit=self.attempt_timeout,
+                within=deadline - clock.monotonic(),
+            )
+            if hooks.on_response:
+                tell(hooks.on_response, _describe_end(request, outcome, attempt, clock.monotonic() - began))
+            if isinstance(outcome, HttpResponse):
+                keeps_slot = outcome.stream is not None
+                recording.keep(shared, operation.id, outcome, attempt)
+            return outcome
+        finally:
+            if not keeps_slot:
+                pool.slots.release()
+
+    async def _queue(self, request: HttpRequest, pool: LoopPool, attempt: int, deadline: float) -> None:
+        """Wait for a connection to be free."""
+        operation, shared = request.operation, self.shared
+        if shared.hooks.on_queue:
+            queued = Queued(
+                operation=operation.id,
+                method=operation.http_method,
+                path=operation.path,
+                waiting=pool.waiting,
+            )
+            tell(shared.hooks.on_queue, queued)
+        remaining = deadline - shared.clock.monotonic()
+        await shared.session.acquire(pool, remaining, operation.id)
+
+    def _plan_retry(self, request: HttpRequest, outcome: Outcome, progress: Progress) -> float:
+        """Return the seconds to wait before the next attempt.
+
+        Raises:
+            OpenRelayError: there is none, so this is the call's error.
+        """
+        shared, clock = self.shared, self.shared.clock
+        body, retry_after = ErrorBody(), None
+        if isinstance(outcome, HttpResponse):
+            body = parse_error_body(outcome)
+            retry_after = parse_retry_after(
+                outcome.headers.get("Retry-After"), date=outcome.headers.get("Date"), now=clock.wall()
+            )
+        decision = decide(
+            self.retry,
+            request,
+            outcome,
+            attempt=progress.attempt,
+            code=body.code,
+            retry_after=retry_after,
+            remaining=progress.deadline - clock.monotonic(),
+            jitter=clock.uniform(0.0, 1.0),
+        )
+        if not decision.retry or not shared.budget.spend():
+            raise self._error(request, outcome, body, retry_after, progress)
+        if shared.hooks.on_retry:
+            planned = RetryPlanned(
+                operation=request.operation.id,
+                method=request.operation.http_method,
+                path=request.operation.path,
+                attempt=progress.attempt,
+                delay=decision.delay,
+                reason=decision.reason,
+            )
+            tell(shared.hooks.on_retry, planned)
+        return decision.delay
+
+    def _error(
+        self,
+        request: HttpRequest,
+        outcome: Outcome,
+        body: ErrorBody,
+        retry_after: float | None,
+        progress: Progress,
+    ) -> OpenRelayError:
+        if isinstance(outcome, AttemptFailure):
+            return error_from_failure(
+                request, outcome, attempts=progress.attempt, maybe_applied=progress.maybe_applied
+            )
+        return error_from_response(
+            request,
+            outcome,
+            body,
+            attempts=progress.attempt,
+            retry_after=retry_after,
+            maybe_applied=progress.maybe_applied,
+            known=self.shared.known_secrets(),
+        )
+
+
+def _was_done_before(request: HttpRequest, response: HttpResponse, maybe_applied: bool) -> bool:
+    """Return whether a DELETE finds nothing because an earlier attempt of it has deleted it."""
+    return (
+        response.status == 404
+        and maybe_applied
+        and request.expects_nothing
+        and request.operation.http_method == "DELETE"
+    )
+
+
+def _may_have_acted(request: HttpRequest, outcome: Outcome) -> bool:
+    """Return whether the service may have acted on an attempt that did not succeed."""
+    if request.changes_nothing():
+        return False
+    if isinstance(outcome, AttemptFailure):
+        return outcome.phase == "exchange"
+    return outcome.status >= 500
+
+
+def _describe_end(request: HttpRequest, outcome: Outcome, attempt: int, elapsed: float) -> AttemptEnded:
+    operation = request.operation
+    response = outcome if isinstance(outcome, HttpResponse) else None
+    return AttemptEnded(
+        operation=operation.id,
+        method=operation.http_method,
+        path=operation.path,
+        attempt=attempt,
+        status=response.status if response else None,
+        failure=outcome.message if isinstance(outcome, AttemptFailure) else None,
+        elapsed=elapsed,
+        request_id=response.headers.get("X-Request-Id") if response else None,
+    )
