@@ -1,0 +1,97 @@
+"""Founding an organization: its first user, that user's session, its first key."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from openrelay_async.emulator.areas.account.storage import (
+    MEMBERSHIPS,
+    ORGANIZATIONS,
+    SESSIONS,
+    USERS,
+    Membership,
+    Organization,
+    Session,
+    User,
+)
+from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
+from openrelay_async.emulator.call import Settings
+from openrelay_async.emulator.scopes import ALL_SCOPES
+from openrelay_async.emulator.secrets import hash_token, new_token
+from openrelay_async.emulator.storage import Database
+
+SESSION_SECONDS = 12 * 3600.0
+
+
+@attrs.frozen
+class FoundedOrganization:
+    """An organization that was seeded, with what is needed to act in it."""
+
+    org_id: str
+    name: str
+    user_id: str
+    api_key: str = attrs.field(repr=False)
+    session_token: str = attrs.field(repr=False)
+
+
+def found_organization(
+    database: Database, settings: Settings, name: str, now: float, *, email: str | None = None
+) -> FoundedOrganization:
+    """A new organization with an owner, a key with every scope, and a session."""
+    slug = free_slug(database, name)
+    org_id = database.new_id("org_", settings.seed)
+    owner_email = email or f"owner@{slug}.example"
+    user = User(database.new_id("usr_", settings.seed), org_id, owner_email, f"Owner of {name}")
+    ORGANIZATIONS.insert(database, Organization(org_id, name, slug, now, owner_email))
+    USERS.insert(database, user)
+    membership = Membership(database.new_id("mem_", settings.seed), org_id, user.id, "owner", now)
+    MEMBERSHIPS.insert(database, membership)
+    key = new_token(settings.key_prefix)
+    record = ApiKey(
+        id=database.new_id("key_", settings.seed),
+        org_id=org_id,
+        name="bootstrap",
+        key_hash=hash_token(key),
+        prefix=visible_prefix(key),
+        scopes=list(ALL_SCOPES),
+        created_at=now,
+        created_by=user.id,
+    )
+    API_KEYS.insert(database, record)
+    token = open_session(database, settings, user, now)
+    return FoundedOrganization(org_id, name, user.id, key, token)
+
+
+def free_slug(database: Database, name: str) -> str:
+    """A slug made of the name that no other organization has."""
+    wanted = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "organization"
+    slug, number = wanted, 1
+    while ORGANIZATIONS.find(database, slug=slug):
+        number += 1
+        slug = f"{wanted}-{number}"
+    return slug
+
+
+def open_session(
+    database: Database, settings: Settings, user: User, now: float, *, device_name: str | None = None
+) -> str:
+    """A session token; only its hash is kept."""
+    token = new_token("ors_")
+    session = Session(
+        id=database.new_id("ses_", settings.seed),
+        org_id=user.org_id,
+        user_id=user.id,
+        token_hash=hash_token(token),
+        created_at=now,
+        expires_at=now + SESSION_SECONDS,
+        device_name=device_name,
+    )
+    SESSIONS.insert(database, session)
+    return token
+
+
+def visible_prefix(key: str) -> str:
+    """`vl_abc12`: enough to tell keys apart, too little to guess one."""
+    return key[:8]

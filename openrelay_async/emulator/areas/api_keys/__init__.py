@@ -1,0 +1,1 @@
+"""API keys: minted, shown once, revoked."""

@@ -1,0 +1,1 @@
+"""Audit events: everything that changes access."""

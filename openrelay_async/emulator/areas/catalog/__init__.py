@@ -1,0 +1,1 @@
+"""What can be rented: GPU models, the fleet, prices, places, images, models."""

@@ -1,0 +1,1 @@
+"""Clusters of 2026-07 and their replicas."""

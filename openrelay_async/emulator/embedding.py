@@ -1,0 +1,321 @@
+"""`Emulator`: the service inside a process, for tests, notebooks and demos."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from openrelay_async.clock import Clock
+from openrelay_async.emulator.areas.account.founding import (
+    FoundedOrganization,
+    found_organization,
+    open_session,
+)
+from openrelay_async.emulator.areas.account.storage import ORGANIZATIONS, USERS
+from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
+from openrelay_async.emulator.call import Settings
+from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
+from openrelay_async.emulator.fleet import Fleet
+from openrelay_async.emulator.modelled import list_tables
+from openrelay_async.emulator.scripting import move_vm, sicken_replica
+from openrelay_async.emulator.seen import SeenRequest
+from openrelay_async.emulator.service import Service
+from openrelay_async.emulator.storage import Database, EmulatorError
+from openrelay_async.emulator.time import FastClock
+
+if TYPE_CHECKING:
+    from openrelay_async.client import AsyncClient
+    from openrelay_async.emulator.server import Server
+
+T = TypeVar("T")
+
+Generation = Literal["2026-07", "2026-10", "both"]
+
+_REMEMBERED_REQUESTS = 20_000
+
+
+class Emulator:
+    """The OpenRelay service on a port of this machine.
+
+    `async with Emulator() as emulator:` runs it in the current event loop, `with Emulator.in_thread() as
+    emulator:` in a thread of its own (for sync code and notebooks). Several run side by side; nothing is
+    shared between them.
+
+    Args:
+        db: a file for the state, or `":memory:"`.
+        host: where to listen; loopback, since it speaks plain HTTP.
+        port: 0 takes a free one.
+        speed: how many seconds pass in the emulator in one second.
+        clock: another clock instead, such as a `TurnedClock`; `speed` must be 1 then.
+        generation: which generation of the service to be.
+        faults: what goes wrong; more can be added to `faults` later.
+        rate_limit: requests per second that a key may make; more answer 429.
+        seed: ids follow from it.
+        fleet: GPUs per model where there shall be other numbers: `{"rtx-4090": 10_000}`.
+        organization: name of the organization that is there at the start.
+
+    Raises:
+        EmulatorError: on entering: the port is taken, or the file is not usable.
+    """
+
+    def __init__(
+        self,
+        *,
+        db: str = ":memory:",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        speed: float = 1.0,
+        clock: Clock | None = None,
+        generation: Generation = "both",
+        faults: Iterable[Fault] = (),
+        rate_limit: float | None = None,
+        seed: int = 0,
+        fleet: Mapping[str, int] | None = None,
+        organization: str = "Acme",
+    ) -> None:
+        if clock is not None and speed != 1.0:
+            raise ValueError("give a clock or a speed, not both")
+        if generation not in ("2026-07", "2026-10", "both"):
+            raise ValueError("generation must be 2026-07, 2026-10 or both")
+        self.faults = FaultPlan(tuple(faults))
+        """What goes wrong: `emulator.faults.add(Fault(...))`, `.clear()`."""
+        self._settings = Settings(generation, seed, Fleet(dict(fleet or {})))
+        self._db, self._host, self._port = db, host, port
+        self._speed, self._clock = speed, clock
+        self._rate_limit = RateLimit(rate_limit) if rate_limit is not None else None
+        self._organization = organization
+        self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
+        self._database: Database | None = None
+        self._server: Server | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._api_key: str | None = None
+        self._session_token = ""
+        self._org_id = ""
+
+    def __repr__(self) -> str:
+        where = self._server.url if self._server else "not started"
+        return f"Emulator({where}, db={self._db!r}, generation={self._settings.generation!r})"
+
+    async def __aenter__(self) -> Emulator:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open the database, found the first organization if there is none, accept requests."""
+        if self._server is not None:
+            raise EmulatorError("this emulator is running already")
+        from openrelay_async.emulator.server import Server  # aiohttp.web takes 0.2 s to load
+
+        database = Database(self._db, list_tables())
+        try:
+            clock = self._clock or FastClock(
+                speed=self._speed, not_before=float(database.read_meta("time") or 0.0)
+            )
+            self._clock = clock
+            with database.transaction():
+                self._settle(database, clock.wall())
+            service = Service(database, clock, self._settings, self.faults, self._rate_limit)
+            server = Server(service, self._requests)
+            await server.start(self._host, self._port)
+        except BaseException:
+            database.close()
+            raise
+        self._database, self._server = database, server
+        self._loop = asyncio.get_running_loop()
+
+    def _settle(self, database: Database, now: float) -> None:
+        found = ORGANIZATIONS.find(database)
+        if found:
+            self._org_id = found[0].id
+            (owner, *_) = USERS.find(database, org_id=self._org_id)
+            self._session_token = open_session(database, self._settings, owner, now)
+            return
+        founded = found_organization(database, self._settings, self._organization, now)
+        self._org_id = founded.org_id
+        self._api_key, self._session_token = founded.api_key, founded.session_token
+
+    async def stop(self) -> None:
+        """Close the port and the database; a file keeps its state."""
+        server, self._server = self._server, None
+        database, self._database = self._database, None
+        if server is not None:
+            await server.stop()
+        if database is not None:
+            database.close()
+
+    @classmethod
+    @contextmanager
+    def in_thread(
+        cls,
+        *,
+        db: str = ":memory:",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        speed: float = 1.0,
+        clock: Clock | None = None,
+        generation: Generation = "both",
+        faults: Iterable[Fault] = (),
+        rate_limit: float | None = None,
+        seed: int = 0,
+        fleet: Mapping[str, int] | None = None,
+        organization: str = "Acme",
+    ) -> Iterator[Emulator]:
+        """The same in a thread and a loop of its own; an error at the start is raised here."""
+        emulator = cls(
+            db=db,
+            host=host,
+            port=port,
+            speed=speed,
+            clock=clock,
+            generation=generation,
+            faults=faults,
+            rate_limit=rate_limit,
+            seed=seed,
+            fleet=fleet,
+            organization=organization,
+        )
+        started = threading.Event()
+        failures: list[BaseException] = []
+        stopping: list[Callable[[], object]] = []
+
+        async def live() -> None:
+            end = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            async with emulator:
+                stopping.append(lambda: loop.call_soon_threadsafe(end.set))
+                started.set()
+                await end.wait()
+
+        def run() -> None:
+            try:
+                asyncio.run(live())
+            except BaseException as error:  # whoever waits for the start must hear of it, whatever it is
+                failures.append(error)
+            finally:
+                started.set()
+
+        thread = threading.Thread(target=run, name="openrelay-emulator", daemon=True)
+        thread.start()
+        started.wait()
+        if failures:
+            thread.join()
+            raise failures[0]
+        try:
+            yield emulator
+        finally:
+            for stop in stopping:
+                stop()
+            thread.join()
+
+    # What tests use
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`: both the control plane and the inference host."""
+        if self._server is None:
+            raise EmulatorError("the emulator is not running")
+        return self._server.url
+
+    @property
+    def org_id(self) -> str:
+        return self._org_id
+
+    @property
+    def api_key(self) -> str:
+        """A key with every scope of the first organization.
+
+        Raises:
+            EmulatorError: the file had keys already; they are hashed.
+        """
+        if self._api_key is None:
+            raise EmulatorError(
+                "the keys of this file are hashed: use one you kept, or session_token to mint one"
+            )
+        return self._api_key
+
+    @property
+    def has_api_key(self) -> bool:
+        """Is the first key known? Not on a file that had keys already."""
+        return self._api_key is not None
+
+    @property
+    def session_token(self) -> str:
+        """A dashboard session of the owner, for operations that refuse keys."""
+        return self._session_token
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that lifecycles follow."""
+        if self._clock is None:
+            raise EmulatorError("the emulator is not running")
+        return self._clock
+
+    @property
+    def requests(self) -> list[SeenRequest]:
+        """The last 20,000 requests, oldest first, as far as they were answered or cut off."""
+        return list(self._requests)
+
+    def clear_requests(self) -> None:
+        """Forget the requests that were seen."""
+        self._requests.clear()
+
+    def client(self, **options: object) -> AsyncClient:
+        """A client with the first key of the first organization; options are those of `AsyncClient`."""
+        from openrelay_async.client import AsyncClient
+
+        given: dict[str, object] = {
+            "base_url": self.url,
+            "inference_url": self.url,
+            "org_id": self.org_id,
+            **options,
+        }
+        if "api_key" not in given:
+            given["api_key"] = self.api_key
+        return AsyncClient(**cast("dict[str, Any]", given))
+
+    def add_organization(self, name: str) -> FoundedOrganization:
+        """Another organization: `org_id`, `api_key`, `session_token`, `user_id`."""
+        return self._change(lambda database, now: found_organization(database, self._settings, name, now))
+
+    def move_vm(self, vm_id: str, status: str, *, reason: str | None = None, after: float = 0.0) -> None:
+        """Let a VM come into `status` in `after` seconds, such as `failed` or `interrupted`."""
+        self._change(lambda database, now: move_vm(database, vm_id, status, reason, now + after))
+
+    def sicken_replica(
+        self, cluster_id: str, index: int = 0, *, after: float = 0.0, lasting: float | None = None
+    ) -> None:
+        """Let a replica be unhealthy, and its cluster degraded, in `after` seconds, for `lasting` seconds."""
+        self._change(lambda database, now: sicken_replica(database, cluster_id, index, now + after, lasting))
+
+    def count_keys(self) -> int:
+        """How many API keys there are, revoked ones included."""
+        return self._change(lambda database, now: len(API_KEYS.find(database)))
+
+    def _change(self, change: Callable[[Database, float], T]) -> T:
+        """Run `change` in a transaction, in the thread of the emulator."""
+        if self._loop is None or self._database is None:
+            raise EmulatorError("the emulator is not running")
+        database = self._database
+
+        def run() -> T:
+            with database.transaction():
+                return change(database, self.clock.wall())
+
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if here:
+            return run()
+
+        async def run_there() -> T:
+            return run()
+
+        return asyncio.run_coroutine_threadsafe(run_there(), self._loop).result()

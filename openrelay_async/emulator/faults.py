@@ -1,0 +1,116 @@
+"""Faults as data: which operation, which call, what goes wrong; and a rate limit per key."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import Literal
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Without `call` it hits the next `times` requests of the operation; with it, the requests number `call` to
+    `call + times - 1`, counted from 1 since the emulator started (or `faults.clear()`). A fault with a
+    `status` does nothing else: the operation is not carried out.
+    """
+
+    operation: str = "*"
+    """Operation id such as `createVm`; `*` is any, control endpoints excepted."""
+    call: int | None = None
+    times: int | None = 1
+    """How many requests; None is all from then on."""
+    status: int | None = None
+    code: str | None = None
+    message: str | None = None
+    retry_after: float | str | None = None
+    """Seconds, or any text for the header."""
+    delay: float = 0.0
+    """Seconds, on the emulator's clock, before anything happens; with `body="slow"` also what the body
+    takes.
+    """
+    reset: Literal["before", "after"] | None = None
+    """A TCP reset: before anything was done, or after the commit, instead of the answer."""
+    body: Literal["truncated", "garbage", "slow"] | None = None
+
+    def retry_after_header(self) -> str | None:
+        if self.retry_after is None or isinstance(self.retry_after, str):
+            return self.retry_after
+        return f"{self.retry_after:g}"
+
+
+class FaultPlan:
+    """The faults of an emulator; add to it at any time, from any thread."""
+
+    def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
+        self._faults: list[tuple[Fault, list[int]]] = []  # each with how often it hit
+        self._calls: Counter[str] = Counter()
+        self.add(*faults)
+
+    def add(self, *faults: Fault) -> None:
+        self._faults.extend((fault, []) for fault in faults)
+
+    append = add
+
+    def clear(self) -> None:
+        """Forget the faults, and count calls from 1 again."""
+        self._faults.clear()
+        self._calls.clear()
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter([fault for fault, _ in self._faults])
+
+    def __len__(self) -> int:
+        return len(self._faults)
+
+    def __repr__(self) -> str:
+        return f"FaultPlan({[fault for fault, _ in self._faults]!r})"
+
+    def strike(self, operation: str) -> Fault | None:
+        """Count one request of `operation`; the first fault that is meant for it."""
+        self._calls[operation] += 1
+        self._calls["*"] += 1
+        for fault, hits in list(self._faults):
+            if fault.operation not in (operation, "*"):
+                continue
+            number = self._calls[fault.operation]
+            if fault.call is None:
+                meant = fault.times is None or len(hits) < fault.times
+            else:
+                meant = fault.call <= number and (fault.times is None or number < fault.call + fault.times)
+            if meant:
+                if fault.times is not None:
+                    hits.append(number)
+                return fault
+        return None
+
+
+class RateLimit:
+    """A bucket of tokens for each key: `per_second` come in, at most as many are kept."""
+
+    def __init__(self, per_second: float) -> None:
+        if not per_second > 0:
+            raise ValueError("rate_limit must be more than 0")
+        self.per_second = per_second
+        self._full = max(1.0, per_second)
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, key: str, now: float) -> tuple[bool, dict[str, str]]:
+        """Is there a token for this request? With the headers that tell it."""
+        level, seen = self._buckets.get(key, (self._full, now))
+        level = min(self._full, level + max(0.0, now - seen) * self.per_second)
+        allowed = level >= 1
+        if allowed:
+            level -= 1
+        self._buckets[key] = (level, now)
+        headers = {
+            "X-RateLimit-Limit": f"{self.per_second:g}",
+            "X-RateLimit-Remaining": str(int(level)),
+        }
+        if not allowed:
+            headers["Retry-After"] = str(max(1, math.ceil((1 - level) / self.per_second)))
+        return allowed, headers

@@ -1,0 +1,38 @@
+"""What is modelled: operation → handler, and the tables of all areas. The one place that knows every area."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from openrelay_async.emulator import idempotency
+from openrelay_async.emulator.answers import Answer
+from openrelay_async.emulator.areas.account import routes as account
+from openrelay_async.emulator.areas.account.storage import MEMBERSHIPS, ORGANIZATIONS, SESSIONS, USERS
+from openrelay_async.emulator.areas.api_keys import routes as api_keys
+from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
+from openrelay_async.emulator.areas.audit.storage import AUDIT_EVENTS
+from openrelay_async.emulator.areas.catalog import routes as catalog
+from openrelay_async.emulator.areas.catalog.storage import TABLES as ALLOCATION_TABLES
+from openrelay_async.emulator.areas.clusters import routes as clusters
+from openrelay_async.emulator.areas.clusters.storage import CLUSTERS
+from openrelay_async.emulator.areas.ssh_keys import routes as ssh_keys
+from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
+from openrelay_async.emulator.areas.vms import routes as vms
+from openrelay_async.emulator.areas.vms.storage import VMS
+from openrelay_async.emulator.call import Call
+
+Handler = Callable[[Call], Answer]
+
+_AREAS = (account, api_keys, catalog, clusters, ssh_keys, vms)
+_COLLECTIONS = (USERS, ORGANIZATIONS, MEMBERSHIPS, SESSIONS, API_KEYS, AUDIT_EVENTS, SSH_KEYS, VMS, CLUSTERS)
+
+
+def list_handlers() -> Mapping[str, Handler]:
+    """Operation id → handler of everything that is modelled."""
+    return {operation: handler for area in _AREAS for operation, handler in area.HANDLERS.items()}
+
+
+def list_tables() -> list[str]:
+    """The statements that make the tables of a new database."""
+    statements = [statement for collection in _COLLECTIONS for statement in collection.tables()]
+    return [*statements, *ALLOCATION_TABLES, *idempotency.TABLES]
