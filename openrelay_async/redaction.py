@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
-from typing import Final, Never, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Never, Self, overload
+
+from openrelay_async.unset import Unset
 
 SHORTEST_SHOWN = 24
 """Secrets shorter than this show nothing of themselves: prefix and fingerprint would give too much away."""
@@ -117,17 +119,29 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+@overload
+def conceal(value: str | Secret) -> Secret: ...
+@overload
+def conceal(value: Mapping[str, str | Secret]) -> Mapping[str, Secret]: ...
+@overload
+def conceal(value: Sequence[str | Secret]) -> Sequence[Secret]: ...
+@overload
+def conceal(value: Unset) -> Unset: ...
 def conceal(value: object) -> object:
     """Return `value` with every text in it as a `Secret`; mappings and lists are copied.
 
     Methods rebind their secret arguments with it first, so that no frame of the library shows them.
     """
+    return _conceal(value)
+
+
+def _conceal(value: object) -> object:
     if isinstance(value, str):
         return Secret(value)
-    if isinstance(value, dict):
-        return {key: conceal(item) for key, item in value.items()}
+    if isinstance(value, Mapping):
+        return {key: _conceal(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [conceal(item) for item in value]
+        return [_conceal(item) for item in value]
     return value
 
 

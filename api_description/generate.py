@@ -1,0 +1,49 @@
+"""Generate the SDK's code from `openrelay.json`.
+
+python api_description/generate.py                    write what changed
+python api_description/generate.py --check            fail, naming the files that are out of date
+python api_description/generate.py diff other.json    what a newer description would change for users
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from api_description.generator.publish import find_stale, publish  # noqa: E402 - needs the path above
+from api_description.generator.refusal import Refusal  # noqa: E402
+from api_description.generator.render import read_document, render_all  # noqa: E402
+
+DESCRIPTION = ROOT / "api_description" / "openrelay.json"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(description="Generate the SDK's code from the API description.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
+    options = parser.parse_args(arguments)
+    try:
+        return write_or_check(check=options.check)
+    except Refusal as refusal:
+        print(f"refused: {refusal}", file=sys.stderr)
+        return 2
+
+
+def write_or_check(*, check: bool) -> int:
+    files = render_all(read_document(DESCRIPTION))
+    if not check:
+        for path in publish(files, ROOT):
+            print(f"{'wrote' if path in files else 'deleted'} {path}")
+        return 0
+    stale = find_stale(files, ROOT)
+    for path in stale:
+        print(f"out of date: {path} (run `make generate`)", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The generated table of operations."""
+
+from __future__ import annotations
+
+from attrs import frozen
+from jinja2 import Environment
+
+from openrelay_async.wire import snake_case
+
+from .forms import Description, IdempotencyKey, Operation, Pagination
+from .spell import quote
+
+PATH = "openrelay_async/generated/operations.py"
+_BY_CURSOR = Pagination("cursor", "items", "cursor", "nextCursor", None, "limit", None)
+
+
+@frozen
+class OperationRow:
+    constant: str
+    arguments: str
+
+
+def constant_name(operation: Operation) -> str:
+    """Return the constant of an operation: `createVm` → `CREATE_VM`."""
+    return snake_case(operation.id).upper()
+
+
+def render_operations(description: Description, templates: Environment, banner: str) -> dict[str, str]:
+    rows = [
+        OperationRow(constant_name(each), _spell_arguments(each))
+        for each in sorted(description.operations, key=lambda each: (each.resource, each.method))
+    ]
+    return {PATH: templates.get_template("operations.py.jinja").render(operations=rows, banner=banner)}
+
+
+def _spell_arguments(each: Operation) -> str:
+    words = [
+        quote(each.id),
+        quote(each.resource),
+        quote(each.method),
+        quote(each.http_method),
+        quote(each.path),
+    ]
+    words.append(f"idempotent={each.idempotent}")
+    words.append(f"generations={_spell_texts(each.generations)}")
+    for name, value in (("scope", each.scope), ("permission", each.permission)):
+        if value is not None:
+            words.append(f"{name}={quote(value)}")
+    if each.session_only:
+        words.append("session_only=True")
+    if each.authentication != "required":
+        words.append(f"authentication={quote(each.authentication)}")
+    if each.host != "api":
+        words.append(f"host={quote(each.host)}")
+    if each.idempotency_key is not None:
+        words.append(f"idempotency_key={_spell_key(each.idempotency_key)}")
+    if each.pagination is not None:
+        words.append(f"pagination={_spell_pagination(each.pagination)}")
+    if each.body_kind is not None:
+        words.append(f"body={quote(each.body_kind)}")
+    if each.org_required:
+        words.append("org_required=True")
+    return ", ".join(words)
+
+
+def _spell_texts(texts: tuple[str, ...]) -> str:
+    if texts == ("2026-07", "2026-10"):
+        return "_BOTH"
+    return f"({', '.join(quote(text) for text in texts)},)"
+
+
+def _spell_key(key: IdempotencyKey) -> str:
+    return f"IdempotencyKey({quote(key.place)}, {quote(key.name)})"
+
+
+def _spell_pagination(pagination: Pagination) -> str:
+    if pagination == _BY_CURSOR:
+        return "_BY_CURSOR"
+    words = [quote(pagination.style), f"items={_spell_optional(pagination.items)}"]
+    words.append(f"request={quote(pagination.request)}")
+    for name, value in (("response", pagination.response), ("more", pagination.more)):
+        if value is not None:
+            words.append(f"{name}={quote(value)}")
+    if pagination.size != "limit":
+        words.append(f"size={quote(pagination.size)}")
+    if pagination.default_size is not None:
+        words.append(f"default_size={pagination.default_size}")
+    return f"Pagination({', '.join(words)})"
+
+
+def _spell_optional(text: str | None) -> str:
+    return "None" if text is None else quote(text)

@@ -1,0 +1,361 @@
+"""The generated resources: a class per resource, a method per operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from attrs import evolve, frozen
+from jinja2 import Environment
+
+from .forms import Description, Operation, Property
+from .overrides import Overrides
+from .refusal import Refusal
+from .render_models import Layout, render_index
+from .render_operations import constant_name
+from .spell import annotate, class_name, describe_value, spell_encoder, wrap
+
+FOLDER = "openrelay_async/generated/resources"
+PACKAGE = "openrelay_async.generated.resources"
+
+_FIRST = ("list", "get", "get_detail", "create", "update", "delete")
+_CALLS = {
+    "model": "call",
+    "list": "call_list",
+    "nothing": "call_nothing",
+    "secret_text": "call_secret_text",
+    "download": "download",
+    "page": "paged",
+}
+_FAILURES = {
+    "402": ("PaymentRequired", "the balance or the payment method does not cover it."),
+    "404": ("NotFound", "what an id names does not exist, or the key cannot see it."),
+    "409": ("Conflict", "the present state does not allow it."),
+    "410": ("Gone", "it has expired or was used already."),
+    "413": ("PayloadTooLarge", "more than the service takes."),
+    "422": ("Unprocessable", "understood, but it cannot be done as asked."),
+}
+_NO_ROOM = ("CapacityUnavailable", "no room for it now; not retried.")
+_TIMEOUT = "limit of the whole call in seconds, retries included; by default the client's."
+
+
+@frozen
+class Argument:
+    """A parameter of a method."""
+
+    name: str
+    annotation: str
+    default: str | None = None
+    text: str | None = None
+
+    @property
+    def spelled(self) -> str:
+        text = f"{self.name}: {self.annotation}"
+        return text if self.default is None else f"{text} = {self.default}"
+
+
+@frozen
+class Signature:
+    """A method as its callers see it, the same for both packages."""
+
+    name: str
+    positional: tuple[Argument, ...]
+    keywords: tuple[Argument, ...]
+    returns: str
+    is_async: bool
+    doc: str
+
+    def spell(self, *, is_async: bool) -> str:
+        arguments = ["self", *(each.spelled for each in self.positional)]
+        if self.keywords:
+            arguments += ["*", *(each.spelled for each in self.keywords)]
+        return f"{'async ' if is_async else ''}def {self.name}({', '.join(arguments)}) -> {self.returns}:"
+
+
+@frozen
+class Method:
+    head: str
+    doc: str
+    statements: tuple[str, ...]
+
+
+@frozen
+class ResourceClass:
+    name: str
+    class_name: str
+    title: str
+    doc: str
+    imports: str
+    methods: tuple[Method, ...]
+
+
+def group_operations(description: Description) -> dict[str, tuple[Operation, ...]]:
+    """Return the operations by resource, those that all resources have in common first."""
+
+    def rank(operation: Operation) -> tuple[int, str]:
+        known = operation.method in _FIRST
+        return (_FIRST.index(operation.method) if known else len(_FIRST), operation.method)
+
+    return {
+        resource: tuple(
+            sorted((each for each in description.operations if each.resource == resource), key=rank)
+        )
+        for resource in description.resources
+    }
+
+
+def render_resources(
+    description: Description,
+    layout: Layout,
+    overrides: Overrides,
+    titles: Mapping[str, str],
+    templates: Environment,
+    banner: str,
+) -> dict[str, str]:
+    """Return the resources' modules: path → source."""
+    template = templates.get_template("resource.py.jinja")
+    files: dict[str, str] = {}
+    for name, operations in group_operations(description).items():
+        signatures = describe_signatures(operations, overrides)
+        methods = tuple(
+            Method(
+                head=signature.spell(is_async=signature.is_async),
+                doc=signature.doc,
+                statements=tuple(_write_statements(operation)),
+            )
+            for operation, signature in zip(operations, signatures, strict=True)
+        )
+        title = titles.get(name, f"the {name} operations.")
+        resource = ResourceClass(
+            name=name,
+            class_name=_name_class_once(name, layout, overrides),
+            title=title[:1].lower() + title[1:] if not title[:2].isupper() else title,
+            doc=wrap(title, 4),
+            imports=_write_imports(operations, signatures, methods, layout),
+            methods=methods,
+        )
+        files[f"{FOLDER}/{name}.py"] = template.render(resource=resource, banner=banner)
+    places = {name_class(name, overrides): f"{PACKAGE}.{name}" for name in description.resources}
+    files[f"{FOLDER}/__init__.py"] = render_index(
+        "A class per resource of the client, such as `Vms` for `client.vms`, each loaded when it is first used.",
+        places,
+        templates,
+        banner,
+    )
+    return files
+
+
+def _name_class_once(resource: str, layout: Layout, overrides: Overrides) -> str:
+    name = name_class(resource, overrides)
+    if layout.places.get(name) is not None:
+        raise Refusal(f"/{resource}", f"the resource's class {name} has the name of a model: add an override")
+    return name
+
+
+def name_class(resource: str, overrides: Overrides) -> str:
+    """Return the class of a resource."""
+    return overrides.classes.get(resource, class_name(resource))
+
+
+def describe_signatures(operations: Iterable[Operation], overrides: Overrides) -> tuple[Signature, ...]:
+    operations = tuple(operations)
+    shadowed = any(each.method == "list" for each in operations)
+    signatures = (_describe_signature(each, overrides) for each in operations)
+    return tuple(_spare_builtin(each) if shadowed else each for each in signatures)
+
+
+def _spare_builtin(signature: Signature) -> Signature:
+    """In a class with a method `list`, annotations must name the builtin in full."""
+    return evolve(signature, returns=signature.returns.replace("list[", "builtins.list["))
+
+
+def _describe_signature(operation: Operation, overrides: Overrides) -> Signature:
+    positional = tuple(Argument(each.name, "str", text=each.text) for each in operation.path_ids)
+    keywords = tuple(_list_keywords(operation))
+    return Signature(
+        name=operation.method,
+        positional=positional,
+        keywords=keywords,
+        returns=_spell_returns(operation),
+        is_async=operation.answer not in ("page", "download"),
+        doc=_write_doc(operation, (*positional, *keywords), overrides),
+    )
+
+
+def _list_keywords(operation: Operation) -> Iterable[Argument]:
+    if operation.body_kind == "multipart":
+        yield Argument(
+            "file",
+            "FileSource",
+            text="A path, the bytes, or a binary file object; streamed, never read whole.",
+        )
+    given = sorted((*operation.body, *operation.query), key=lambda each: not each.required)
+    for each in given:
+        if each.required:
+            yield Argument(each.name, annotate(each.shape, "argument"), None, _describe(each))
+    if operation.org_required:
+        yield Argument("org_id", "str", None, "Organization id; never taken from the client.")
+    for each in given:
+        if not each.required:
+            yield Argument(each.name, f"{annotate(each.shape, 'argument')} | Unset", "UNSET", _describe(each))
+    optional = [
+        (operation.body_kind == "multipart", "filename", "str | None", "None", "Name of the file at the service; by default the path's or file's own."),
+        (operation.answer == "page", "page_size", "int | None", "None", "Items to ask for at once; by default the service's choice."),
+        (operation.answer == "page", "cursor", "str | None", "None", "Where to resume: the `next_cursor` of a page seen before."),
+        (operation.answer == "page", "max_items", "int | None", "None", "Stop after so many items."),
+        (operation.answer == "page", "prefetch", "bool", "False", "Fetch the next page while the present one is consumed."),
+        (operation.takes_org and not operation.org_required, "org_id", "str | None", "None", "Organization id; by default the client's organization."),
+        (operation.idempotency_key is not None, "idempotency_key", "str | None", "None", "Key that makes a repeat of this call harmless; made when left out."),
+    ]  # fmt: skip
+    for present, name, annotation, default, text in optional:
+        if present:
+            yield Argument(name, annotation, default, text)
+    limit = "limit of each page's call in seconds, retries included; by default the client's."
+    yield Argument("timeout", "float | None", "None", limit if operation.answer == "page" else _TIMEOUT)
+
+
+def _describe(each: Property) -> str | None:
+    text = describe_value(each)
+    if each.shape.enum:
+        known = "Known: " + ", ".join(f"`{value}`" for value in each.shape.enum) + "."
+        if not text:
+            return known
+        if not all(f"`{value}`" in text for value in each.shape.enum):
+            return f"{text} {known}"
+    return text
+
+
+def _spell_returns(operation: Operation) -> str:
+    item = operation.returns.model if operation.returns is not None else None
+    return {
+        "model": f"{item}",
+        "list": f"list[{item}]",
+        "nothing": "None",
+        "secret_text": "Secret",
+        "download": "DownloadCall",
+        "page": f"PagedCall[{item}]",
+    }[operation.answer]
+
+
+def _write_doc(operation: Operation, arguments: Iterable[Argument], overrides: Overrides) -> str:
+    """Return a method's docstring, indented for the class body."""
+    parts = [wrap(operation.summary, 8)]
+    if operation.notes:
+        parts.append(wrap(operation.notes, 8))
+    parts.append(
+        "Args:\n"
+        + "\n".join(
+            f"            {wrap(f'{each.name}: {_lower_first(each.text)}', 12, 4)}"
+            if each.text
+            else f"            {each.name}"
+            for each in arguments
+        )
+    )
+    if raises := _list_failures(operation, overrides):
+        lines = "\n".join(f"            {wrap(f'{name}: {text}', 12, 4)}" for name, text in raises)
+        parts.append(f"Raises:\n{lines}")
+    facts = [f"`{operation.http_method} {operation.path}` ({operation.id})"]
+    if len(operation.generations) == 1:
+        facts.append(f"only generation {operation.generations[0]}")
+    if operation.scope:
+        facts.append(f"scope `{operation.scope}`")
+    if operation.session_only:
+        facts.append("only with a dashboard session")
+    if operation.host == "inference":
+        facts.append("inference host")
+    parts.append(wrap(f"Source: {', '.join(facts)}.", 8))
+    return "\n\n        ".join(parts) + "\n        "
+
+
+def _lower_first(text: str | None) -> str:
+    if not text:
+        return ""
+    first = text.split(maxsplit=1)[0]
+    # Acronyms keep their case, a sentence's first word loses it.
+    return text if first[:2].isupper() or first.startswith("`") else text[:1].lower() + text[1:]
+
+
+def _list_failures(operation: Operation, overrides: Overrides) -> list[tuple[str, str]]:
+    raises = [_FAILURES[status] for status in operation.failures if status in _FAILURES]
+    if operation.id in overrides.capacity:
+        raises.append(_NO_ROOM)
+    return raises
+
+
+def _write_statements(operation: Operation) -> Iterable[str]:
+    for each in (*operation.body, *operation.query):
+        if each.shape.secret or (each.shape.item is not None and each.shape.item.secret):
+            yield f"{each.name} = conceal({each.name})"
+    words = [f"operations.{constant_name(operation)}"]
+    if operation.returns is not None:
+        words.append(str(operation.returns.model))
+    if operation.body_kind == "multipart":
+        words += ["file=file", "filename=filename"]
+    if operation.path_ids:
+        words.append(f"path=({', '.join(each.name for each in operation.path_ids)},)")
+    if operation.query:
+        words.append(f"query={_spell_fields(operation.query)}")
+    if operation.body:
+        words.append(
+            f"{'form' if operation.body_kind == 'multipart' else 'body'}={_spell_fields(operation.body)}"
+        )
+    if operation.answer == "page":
+        words += [f"{name}={name}" for name in ("page_size", "cursor", "max_items", "prefetch")]
+    if operation.takes_org:
+        words.append("org_id=org_id")
+    if operation.idempotency_key is not None:
+        words.append("idempotency_key=idempotency_key")
+    words.append("timeout=timeout")
+    call = "upload" if operation.body_kind == "multipart" else _CALLS[operation.answer]
+    waited = f"self._calls.{call}({', '.join(words)})"
+    if operation.answer in ("page", "download"):
+        yield f"return {waited}"
+    else:
+        yield f"await {waited}" if operation.answer == "nothing" else f"return await {waited}"
+
+
+def _spell_fields(properties: Iterable[Property]) -> str:
+    fields = (f'("{each.wire}", {spell_encoder(each.shape)}, {each.name}),' for each in properties)
+    return f"({''.join(fields)})"
+
+
+def _write_imports(
+    operations: tuple[Operation, ...],
+    signatures: tuple[Signature, ...],
+    methods: tuple[Method, ...],
+    layout: Layout,
+) -> str:
+    text = " ".join(
+        [*(each.head for each in methods), *(line for each in methods for line in each.statements)]
+    )
+    words = set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
+    lines = ["import builtins"] if "builtins" in words else []
+    for module, names in (
+        ("collections.abc", ("Mapping", "Sequence")),
+        ("datetime", ("date", "datetime")),
+        ("typing", ("Literal",)),
+        ("openrelay_async.download", ("DownloadCall",)),
+        ("openrelay_async.generated", ("operations",)),
+    ):
+        if used := sorted(words & set(names)):
+            lines.append(f"from {module} import {', '.join(used)}")
+    models: dict[str, list[str]] = {}
+    for model in sorted(words & set(layout.places)):
+        models.setdefault(layout.places[model], []).append(model)
+    for module, used in sorted(models.items()):
+        lines.append(f"from openrelay_async.generated.models.{module} import {', '.join(used)}")
+    for module, names in (
+        ("openrelay_async.pagination", ("PagedCall",)),
+        ("openrelay_async.redaction", ("Secret", "conceal")),
+        ("openrelay_async.resource", ("FileSource", "Resource")),
+        ("openrelay_async.unset", ("UNSET", "Unset")),
+    ):
+        if used := sorted((words | {"Resource"}) & set(names)):
+            lines.append(f"from {module} import {', '.join(used)}")
+    encoders = sorted(
+        word
+        for word in words
+        if word.startswith("encode_") or word in ("array", "mapping", "record", "nullable")
+    )
+    if encoders:
+        lines.append(f"from openrelay_async.wire import {', '.join(encoders)}")
+    return "\n".join(lines)

@@ -1,0 +1,169 @@
+"""What all models share: frozen, slotted attrs classes that know their wire names.
+
+attrs makes each class; the methods that attrs would write and compile for every class anew (`__init__`,
+`__repr__`, `__eq__` …) stand here once, which makes building a class several times cheaper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+import attrs
+from attrs import field
+
+from openrelay_async.redaction import Secret
+from openrelay_async.structuring import Kind, StructureError, WireField, structure
+from openrelay_async.unset import UNSET
+from openrelay_async.wire import encode_date, encode_time
+
+C = TypeVar("C", bound=type)
+
+if TYPE_CHECKING:
+    # Type checkers shall see attrs' own decorator, which they know: constructors, `attrs.evolve`, frozen attributes.
+    from attrs import frozen as frozen
+else:
+
+    def frozen(*, kw_only: bool) -> Callable[[C], C]:
+        """Make a frozen, slotted attrs class whose methods are those of `ApiModel`."""
+        return attrs.define(
+            frozen=True,
+            kw_only=kw_only,
+            init=False,
+            repr=False,
+            eq=False,
+            auto_attribs=True,
+            getstate_setstate=False,
+        )
+
+
+class _Draft:
+    """Descriptor: a mutable twin of a model's class, with the same slots.
+
+    Hooks fill a twin and then switch its `__class__`: a frozen object can only be filled through
+    `object.__setattr__`, at twice the cost.
+    """
+
+    def __get__(self, instance: object, model: type[Any]) -> type[Any]:
+        slots = tuple(attribute.name for attribute in attrs.fields(model) if not attribute.inherited)
+        plain = {"__slots__": slots, "__init__": object.__init__, "__setattr__": object.__setattr__}
+        twin = type(f"{model.__name__}Draft", (ApiModel,), plain)
+        model._draft = twin
+        return twin
+
+
+@frozen(kw_only=True)
+class ApiModel:
+    """An object of the API.
+
+    Models are values: frozen, comparable, hashable where their fields are, and they never hold a client. Fields
+    that the SDK does not know yet are kept in `extra`.
+    """
+
+    extra: dict[str, object] = field(factory=dict[str, object])
+    """Fields of the answer that this version of the SDK does not know, by wire name."""
+
+    wire_fields: ClassVar[tuple[WireField, ...]] = ()
+    _draft: ClassVar[Any] = _Draft()
+    _read_rows: ClassVar[Callable[[Iterable[Any]], list[Any]] | None] = None
+    """The model's hook: many rows of decoded JSON to models, or any error. Set beside the class."""
+
+    @classmethod
+    def from_wire(cls, raw: Mapping[str, object]) -> Self:
+        """Return the model of a decoded JSON object, in wire names.
+
+        Raises:
+            StructureError: `raw` is not what the API description says; it names the field, never a value.
+        """
+        try:
+            return structure(raw, cls)
+        except StructureError as error:
+            path, problem = error.path, error.problem
+        del raw  # it may hold secrets, and a traceback shows this frame
+        raise StructureError(path, problem)
+
+    def to_wire(self, reveal: bool = False) -> dict[str, object]:
+        """Return the model as JSON values in wire names; fields that are absent are left out.
+
+        Args:
+            reveal: give the plaintext of secrets, not their masks.
+        """
+        wire: dict[str, object] = {}
+        for attribute, name, kind, required, nullable in self.wire_fields:
+            value = getattr(self, attribute)
+            if value is UNSET or (value is None and not nullable and not required):
+                continue
+            if not required and isinstance(value, list | dict) and not value:
+                continue
+            wire[name] = _unstructure(value, kind, reveal)
+        wire.update(self.extra)
+        return wire
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values: object) -> None:
+            cls = type(self)
+            for attribute in attrs.fields(cls):
+                name = attribute.name
+                if name in values:
+                    value = values.pop(name)
+                elif attribute.default is attrs.NOTHING:
+                    raise TypeError(f"{cls.__name__} needs the argument {name!r}")
+                elif isinstance(attribute.default, attrs.Factory):
+                    value = attribute.default.factory()
+                else:
+                    value = attribute.default
+                object.__setattr__(self, name, value)
+            if values:
+                raise TypeError(f"{cls.__name__} has no field {', '.join(sorted(values))}")
+
+    def __repr__(self) -> str:
+        fields = [f"{name}={value!r}" for name, value in self._shown()]
+        if self.extra:
+            # Nobody has said that they are no secrets.
+            fields.append(f"extra=<{', '.join(sorted(self.extra))}>")
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+    def _shown(self) -> Iterator[tuple[str, object]]:
+        for attribute, _, _, _, _ in self.wire_fields:
+            value = getattr(self, attribute)
+            if value is not None and value is not UNSET and value != [] and value != {}:
+                yield attribute, value
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self._values() == other._values() and self.extra == other.extra  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def _values(self) -> tuple[object, ...]:
+        return tuple(getattr(self, attribute) for attribute, _, _, _, _ in self.wire_fields)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        values = {attribute.name: getattr(self, attribute.name) for attribute in attrs.fields(type(self))}
+        return _restore, (type(self), values)
+
+
+def _restore(model: type[ApiModel], values: dict[str, Any]) -> ApiModel:
+    return model(**values)
+
+
+def _unstructure(value: object, kind: Kind, reveal: bool) -> object:
+    if isinstance(value, Secret):
+        return value.reveal() if reveal else repr(value)
+    if isinstance(value, ApiModel):
+        return value.to_wire(reveal)
+    if isinstance(value, datetime):
+        return encode_time(value, "time")
+    if isinstance(value, date):
+        return encode_date(value, "date")
+    if isinstance(value, Mapping):
+        return {key: _unstructure(item, kind, reveal) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_unstructure(item, kind, reveal) for item in value]
+    if value is None and kind == "time":
+        return ""
+    return value
