@@ -1,1 +1,80 @@
-"""OpenRelay, async."""
+"""OpenRelay for asyncio: the API's resources as methods, with retries, pages, waiting and clear errors.
+
+    from openrelay_async import AsyncClient
+
+    async with AsyncClient() as client:
+        async for vm in client.vms.list():
+            print(vm.name, vm.status)
+
+Importing this package loads nothing but itself: aiohttp, the models and the rest come with first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from openrelay_async.version import __version__
+
+if TYPE_CHECKING:
+    from openrelay_async import errors as errors
+    from openrelay_async.bulk_calls import BulkResult as BulkResult
+    from openrelay_async.bulk_calls import bulk as bulk
+    from openrelay_async.client import AsyncClient as AsyncClient
+    from openrelay_async.clock import Clock as Clock
+    from openrelay_async.clock import SystemClock as SystemClock
+    from openrelay_async.config import PoolLimits as PoolLimits
+    from openrelay_async.download import DownloadCall as DownloadCall
+    from openrelay_async.errors import OpenRelayError as OpenRelayError
+    from openrelay_async.generated import models as models
+    from openrelay_async.generated.operations import OPERATIONS as operations  # noqa: F401, N811 - the public name
+    from openrelay_async.key_source import EnvironmentKey as EnvironmentKey
+    from openrelay_async.key_source import FileKey as FileKey
+    from openrelay_async.pagination import Page as Page
+    from openrelay_async.pagination import PagedCall as PagedCall
+    from openrelay_async.recording import RecordedResponse as RecordedResponse
+    from openrelay_async.redaction import Secret as Secret
+    from openrelay_async.retry import RetryPolicy as RetryPolicy
+    from openrelay_async.unset import UNSET as UNSET
+    from openrelay_async.unset import Unset as Unset
+
+_PLACES = {
+    "AsyncClient": "client",
+    "BulkResult": "bulk_calls",
+    "Clock": "clock",
+    "DownloadCall": "download",
+    "EnvironmentKey": "key_source",
+    "FileKey": "key_source",
+    "OpenRelayError": "errors",
+    "Page": "pagination",
+    "PagedCall": "pagination",
+    "PoolLimits": "config",
+    "RecordedResponse": "recording",
+    "RetryPolicy": "retry",
+    "Secret": "redaction",
+    "SystemClock": "clock",
+    "UNSET": "unset",
+    "Unset": "unset",
+    "bulk": "bulk_calls",
+    "errors": "errors:",
+    "models": "generated.models:",
+    "operations": "generated.operations:OPERATIONS",
+}
+"""Where each public name is defined; after a colon the name it has there, or nothing for the module."""
+
+__all__ = ["__version__", *_PLACES]
+
+
+def __getattr__(name: str) -> object:
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module_name, colon, attribute = place.partition(":")
+    module = importlib.import_module(f"{__name__}.{module_name}")
+    value: object = module if colon and not attribute else getattr(module, attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -13,7 +13,7 @@ _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 class Credential:
     """A key with the header that carries it. Two of them are the same only if they are one object."""
 
-    __slots__ = ("header", "secret")
+    __slots__ = ("__weakref__", "header", "secret")
 
     def __init__(self, secret: Secret) -> None:
         self.secret = secret

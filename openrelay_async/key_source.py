@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, overload
 
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
@@ -52,6 +52,20 @@ class FileKey:
 
 
 KeyInput = str | Secret | KeyProvider | None
+"""What a client takes as `api_key`."""
+
+
+@overload
+def conceal_key(given: str | Secret) -> Secret: ...
+@overload
+def conceal_key(given: None) -> None: ...
+@overload
+def conceal_key(given: str | Secret | None) -> Secret | None: ...
+@overload
+def conceal_key(given: KeyInput) -> Secret | KeyProvider | None: ...
+def conceal_key(given: KeyInput) -> Secret | KeyProvider | None:
+    """Return what was given with a text as a `Secret`. It cannot fail, so no traceback shows the text."""
+    return Secret(given) if isinstance(given, str) else given
 
 
 class KeySource(Protocol):
@@ -128,18 +142,18 @@ class ProvidedKey:
         return self.current
 
 
-def make_key_source(api_key: Secret | Callable[[], object] | None, *, source: str = "api_key") -> KeySource:
+def make_key_source(given: Secret | KeyProvider | None, *, source: str = "api_key") -> KeySource:
     """Return the source for what the caller gave as `api_key`.
 
     Raises:
         ConfigurationError: a key that cannot be one, or something that is neither key nor provider.
     """
-    if api_key is None:
+    if given is None:
         return StaticKey(None)
-    if isinstance(api_key, Secret):
-        return StaticKey(check_key(api_key, source=source))
-    if callable(api_key):
-        return ProvidedKey(api_key)  # type: ignore[arg-type]  # what it returns is checked when it is asked
+    if isinstance(given, Secret):
+        return StaticKey(check_key(given, source=source))
+    if callable(given):
+        return ProvidedKey(given)
     raise ConfigurationError(
-        f"api_key must be str, Secret or a callable that returns one, not {type(api_key).__name__}"
+        f"api_key must be str, Secret or a callable that returns one, not {type(given).__name__}"
     )

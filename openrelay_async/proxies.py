@@ -14,22 +14,23 @@ from openrelay_async.errors import ConfigurationError
 from openrelay_async.redaction import Secret
 
 
-def check_proxy(url: str, *, source: str) -> Secret:
-    """Return a proxy's URL, which may hold a password, as a secret.
+def check_proxy(url: Secret, *, source: str) -> Secret:
+    """Return a proxy's URL, which may hold a password, if it is one.
 
     Raises:
         ConfigurationError: not an http(s) URL. Nothing of it is in the message.
     """
-    kept = Secret(url)
-    try:
-        parts = urlsplit(kept.reveal())
-        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    del url
-    if not is_usable:
+    if not _is_http_url(url):
         raise ConfigurationError(f"{source} must be a URL such as http://proxy.example:3128")
-    return kept
+    return url
+
+
+def _is_http_url(url: Secret) -> bool:
+    try:
+        parts = urlsplit(url.reveal())
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def proxy_from_environment(url: str) -> Secret | None:
@@ -47,4 +48,4 @@ def proxy_from_environment(url: str) -> Secret | None:
         return None
     if "://" not in proxy:
         proxy = f"http://{proxy}"
-    return check_proxy(proxy, source=f"the environment's {parts.scheme.upper()}_PROXY")
+    return check_proxy(Secret(proxy), source=f"the environment's {parts.scheme.upper()}_PROXY")

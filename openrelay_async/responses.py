@@ -61,19 +61,6 @@ def decompress(body: bytes, encoding: str | None, *, limit: int) -> bytes:
     return plain
 
 
-def parse_json(response: HttpResponse, request: HttpRequest) -> object:
-    """Return an answer's JSON value.
-
-    Raises:
-        InvalidResponse: not JSON. The body is not in the error.
-    """
-    try:
-        return orjson.loads(response.body.data)
-    except orjson.JSONDecodeError:
-        pass
-    raise invalid_response("the answer is not JSON", request, response)
-
-
 def invalid_response(message: str, request: HttpRequest, response: HttpResponse) -> InvalidResponse:
     """Return the error of an answer that does not keep to the API description."""
     operation = request.operation
@@ -246,8 +233,8 @@ def error_from_failure(
     )
 
 
-def encode_body(value: Mapping[str, object]) -> Payload:
-    """Return a JSON object as the bytes of a request; here, and only here, secrets are revealed."""
+def encode_json_body(value: object) -> Payload:
+    """Return a JSON value as the bytes of a request; here, and only here, secrets are revealed."""
     return Payload(orjson.dumps(value, default=_reveal))
 
 

@@ -41,6 +41,11 @@ class Shared:
     credentials: WeakSet[Credential] = field(factory=WeakSet[Credential], repr=False)
     """Keys in use: no text of the service may show one."""
 
+    def watch(self, key_source: KeySource) -> None:
+        """Remember the key in use, so that no error shows it."""
+        if key_source.current is not None:
+            self.credentials.add(key_source.current)
+
     def known_secrets(self) -> Iterable[Secret]:
         return [credential.secret for credential in self.credentials]
 

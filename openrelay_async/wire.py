@@ -234,3 +234,17 @@ def expand_path(operation: Operation, ids: Sequence[str]) -> str:
     for index, value in enumerate(ids):
         path += encode_path_id(value, snake_case(operation.path_names[index])) + segments[index + 1]
     return path
+
+
+def check_idempotency_key(key: object) -> str:
+    """Return an idempotency key that can stand in a header.
+
+    Raises:
+        TypeError: not text.
+        ValueError: empty, or with spaces or characters that a header cannot have.
+    """
+    if not isinstance(key, str):
+        raise _refuse("idempotency_key", "str", key)
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("idempotency_key must be printable ASCII without spaces, and not empty")
+    return key

@@ -1,0 +1,361 @@
+"""The client: settings, connections, and the API's resources as attributes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import ssl
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, overload
+
+import attrs
+
+from openrelay_async import recording
+from openrelay_async.calls import ClientCalls
+from openrelay_async.clock import Clock, SystemClock
+from openrelay_async.config import (
+    Endpoints,
+    PoolLimits,
+    check_headers,
+    check_seconds,
+    make_user_agent,
+    resolve_endpoints,
+)
+from openrelay_async.errors import ConfigurationError
+from openrelay_async.hooks import Hooks
+from openrelay_async.http_session import HttpSession
+from openrelay_async.key_source import (
+    KeyInput,
+    KeyProvider,
+    KeySource,
+    StaticKey,
+    conceal_key,
+    make_key_source,
+)
+from openrelay_async.organization import DefaultOrganization
+from openrelay_async.proxies import check_proxy
+from openrelay_async.raw_request import make_raw_request, read_raw_answer
+from openrelay_async.recording import RecordedResponse
+from openrelay_async.redaction import Secret
+from openrelay_async.resource import Resource
+from openrelay_async.retry import RetryBudget, RetryPolicy
+from openrelay_async.transport import Shared, Transport
+from openrelay_async.unset import UNSET, Unset
+
+if TYPE_CHECKING:
+    from openrelay_async.generated.resources.access import Access
+    from openrelay_async.generated.resources.account import Account
+    from openrelay_async.generated.resources.api_keys import ApiKeys
+    from openrelay_async.generated.resources.audit_events import AuditEvents
+    from openrelay_async.generated.resources.batches import Batches
+    from openrelay_async.generated.resources.billing import Billing
+    from openrelay_async.generated.resources.catalog import Catalog
+    from openrelay_async.generated.resources.clusters import Clusters
+    from openrelay_async.generated.resources.dedicated_endpoints import DedicatedEndpoints
+    from openrelay_async.generated.resources.files import Files
+    from openrelay_async.generated.resources.health import Health
+    from openrelay_async.generated.resources.kubernetes import Kubernetes
+    from openrelay_async.generated.resources.organizations import Organizations
+    from openrelay_async.generated.resources.pods import Pods
+    from openrelay_async.generated.resources.provider import Provider
+    from openrelay_async.generated.resources.registry_credentials import RegistryCredentials
+    from openrelay_async.generated.resources.reservations import Reservations
+    from openrelay_async.generated.resources.roles import Roles
+    from openrelay_async.generated.resources.runners import Runners
+    from openrelay_async.generated.resources.snapshots import Snapshots
+    from openrelay_async.generated.resources.ssh_keys import SshKeys
+    from openrelay_async.generated.resources.transfers import Transfers
+    from openrelay_async.generated.resources.usage import Usage
+    from openrelay_async.generated.resources.vms import Vms
+    from openrelay_async.generated.resources.webhooks import Webhooks
+
+R = TypeVar("R", bound=Resource)
+T = TypeVar("T")
+
+
+class ResourceAttribute(Generic[R]):
+    """A resource of the client, imported and made when it is first used: most programs use two or three."""
+
+    def __init__(self, package: str = "openrelay_async.generated.resources") -> None:
+        """Take the package whose module of the attribute's name has the class: `api_keys`, `ApiKeys`."""
+        self._package = package
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, client: None, owner: type[object]) -> Self: ...
+    @overload
+    def __get__(self, client: AsyncClient, owner: type[object]) -> R: ...
+    def __get__(self, client: AsyncClient | None, owner: type[object]) -> R | Self:
+        if client is None:
+            return self
+        module = importlib.import_module(f"{self._package}.{self._name}")
+        kind: type[R] = getattr(module, self._name.title().replace("_", ""))
+        resource = kind(client._calls)
+        # From now on the instance's own attribute is found before this descriptor.
+        client.__dict__[self._name] = resource
+        return resource
+
+
+class AsyncClient:
+    """The OpenRelay API for asyncio.
+
+    One client serves any number of loops, threads and tasks. Use it with `async with`, or `await aclose()`
+    at the end. Without `api_key` the environment's `OPENRELAY_API_KEY` is used, without `base_url` its
+    `OPENRELAY_API_URL`, without `org_id` its `OPENRELAY_ORG_ID`, else the organization of the key.
+
+    Args:
+        api_key: `str`, `Secret`, or a callable (sync or async) that returns one; asked again when the
+            service refuses the last one.
+        org_id: organization for calls that name none.
+        base_url: address of the API; `http://` only for this machine.
+        inference_url: address of the inference host; follows from `base_url`.
+        timeout: seconds for a whole call: queue, attempts and waits; `math.inf` for no limit.
+        attempt_timeout: seconds for one attempt; for uploads and downloads, seconds in which nothing moves.
+        retry: how often and how patiently a call is tried again.
+        limits: connections, queue, idle time, size of answers.
+        proxy: URL of a proxy; else `HTTPS_PROXY` and `NO_PROXY` count.
+        ssl_context: for TLS with a private CA or a client certificate; `SSL_CERT_FILE` works too.
+        hooks: observers, see `openrelay_async.hooks`.
+        clock: time and chance, for tests.
+        default_headers: sent with every request.
+        app_name: put in front of the User-Agent, such as `trainer/1.4`.
+
+    Raises:
+        ConfigurationError: an argument that cannot work. It names the argument, never a key.
+    """
+
+    access: ResourceAttribute[Access] = ResourceAttribute()
+    account: ResourceAttribute[Account] = ResourceAttribute()
+    api_keys: ResourceAttribute[ApiKeys] = ResourceAttribute()
+    audit_events: ResourceAttribute[AuditEvents] = ResourceAttribute()
+    batches: ResourceAttribute[Batches] = ResourceAttribute()
+    billing: ResourceAttribute[Billing] = ResourceAttribute()
+    catalog: ResourceAttribute[Catalog] = ResourceAttribute()
+    clusters: ResourceAttribute[Clusters] = ResourceAttribute()
+    dedicated_endpoints: ResourceAttribute[DedicatedEndpoints] = ResourceAttribute()
+    files: ResourceAttribute[Files] = ResourceAttribute()
+    health: ResourceAttribute[Health] = ResourceAttribute()
+    kubernetes: ResourceAttribute[Kubernetes] = ResourceAttribute()
+    organizations: ResourceAttribute[Organizations] = ResourceAttribute()
+    pods: ResourceAttribute[Pods] = ResourceAttribute()
+    provider: ResourceAttribute[Provider] = ResourceAttribute()
+    registry_credentials: ResourceAttribute[RegistryCredentials] = ResourceAttribute()
+    reservations: ResourceAttribute[Reservations] = ResourceAttribute()
+    roles: ResourceAttribute[Roles] = ResourceAttribute()
+    runners: ResourceAttribute[Runners] = ResourceAttribute()
+    snapshots: ResourceAttribute[Snapshots] = ResourceAttribute()
+    ssh_keys: ResourceAttribute[SshKeys] = ResourceAttribute()
+    transfers: ResourceAttribute[Transfers] = ResourceAttribute()
+    usage: ResourceAttribute[Usage] = ResourceAttribute()
+    vms: ResourceAttribute[Vms] = ResourceAttribute()
+    webhooks: ResourceAttribute[Webhooks] = ResourceAttribute()
+
+    _calls: ClientCalls
+    _owns_connections: bool
+
+    def __init__(
+        self,
+        api_key: KeyInput = None,
+        *,
+        org_id: str | None = None,
+        base_url: str | None = None,
+        inference_url: str | None = None,
+        timeout: float = 60.0,
+        attempt_timeout: float = 20.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        limits: PoolLimits = PoolLimits(),  # noqa: B008 - frozen
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        hooks: Iterable[object] = (),
+        clock: Clock = SystemClock(),  # noqa: B008 - has no state
+        default_headers: Mapping[str, str] | None = None,
+        app_name: str | None = None,
+    ) -> None:
+        # First of all, so that no frame that can fail shows a credential.
+        given_key, given_proxy = conceal_key(api_key), conceal_key(proxy)
+        del api_key, proxy
+        endpoints = resolve_endpoints(base_url or os.environ.get("OPENRELAY_API_URL"), inference_url)
+        key_source = _find_key(given_key)
+        _refuse_clear_text(endpoints, key_source)
+        session = HttpSession(
+            _checked(limits, PoolLimits, "limits"),
+            headers={
+                "User-Agent": make_user_agent(app_name),
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+                **check_headers(default_headers, name="default_headers"),
+            },
+            proxy=None if given_proxy is None else check_proxy(given_proxy, source="proxy"),
+            ssl_context=ssl_context,
+            made_at=_find_caller(),
+        )
+        policy = _checked(retry, RetryPolicy, "retry")
+        shared = Shared(session=session, budget=RetryBudget(policy), hooks=Hooks(hooks), clock=clock)
+        shared.watch(key_source)
+        transport = Transport(
+            shared=shared,
+            endpoints=endpoints,
+            key_source=key_source,
+            retry=policy,
+            timeout=check_seconds("timeout", timeout),
+            attempt_timeout=check_seconds("attempt_timeout", attempt_timeout),
+        )
+        org_id = os.environ.get("OPENRELAY_ORG_ID") or None if org_id is None else _checked_org(org_id)
+        self._calls = ClientCalls.over(transport, org_id)
+        self._owns_connections = True
+
+    def __repr__(self) -> str:
+        transport = self._calls.transport
+        return f"<{type(self).__name__} of {transport.endpoints.api} with {transport.key_source!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a client holds connections and a key, so it cannot be pickled: make one in each process, "
+            "with its key from the environment or a file (EnvironmentKey, FileKey)"
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections. Calls under way fail, later ones are refused; a view closes nothing."""
+        if self._owns_connections:
+            self._calls.transport.shared.refusing = "the client is closed"
+            await self._calls.transport.shared.session.aclose()
+
+    async def drain(self) -> None:
+        """Refuse new calls and return when those under way have ended: what a service does on SIGTERM."""
+        shared = self._calls.transport.shared
+        shared.refusing = shared.refusing or "the client is draining: it takes no more calls"
+        await shared.session.drain()
+
+    def with_options(
+        self,
+        *,
+        api_key: KeyInput | Unset = UNSET,
+        org_id: str | Unset | None = UNSET,
+        timeout: float | Unset = UNSET,
+        attempt_timeout: float | Unset = UNSET,
+        retry: RetryPolicy | Unset = UNSET,
+    ) -> Self:
+        """Return a view of this client with other settings.
+
+        It shares connections, queue, retry budget and hooks, and costs next to nothing: make one per
+        organization, or per call. With another key, and no `org_id`, its organization is that key's.
+        """
+        given_key = api_key if isinstance(api_key, Unset) else conceal_key(api_key)
+        del api_key
+        transport = self._calls.transport
+        organization: DefaultOrganization | None = self._calls.organization
+        if not isinstance(given_key, Unset):
+            key_source = _find_key(given_key)
+            _refuse_clear_text(transport.endpoints, key_source)
+            transport.shared.watch(key_source)
+            transport, organization = attrs.evolve(transport, key_source=key_source), None
+        if not isinstance(timeout, Unset):
+            transport = attrs.evolve(transport, timeout=check_seconds("timeout", timeout))
+        if not isinstance(attempt_timeout, Unset):
+            limit = check_seconds("attempt_timeout", attempt_timeout)
+            transport = attrs.evolve(transport, attempt_timeout=limit)
+        if not isinstance(retry, Unset):
+            transport = attrs.evolve(transport, retry=_checked(retry, RetryPolicy, "retry"))
+        view = object.__new__(type(self))
+        view._owns_connections = False
+        if not isinstance(org_id, Unset):
+            view._calls = ClientCalls.over(transport, None if org_id is None else _checked_org(org_id))
+        elif organization is None:
+            view._calls = ClientCalls.over(transport, None)
+        else:
+            view._calls = ClientCalls(transport, organization)
+        return view
+
+    def record_responses(self) -> AbstractContextManager[list[RecordedResponse]]:
+        """Collect every answer that this client and its views get in the current context, retries included.
+
+        with client.record_responses() as responses:
+            await client.vms.get(vm_id)
+        responses[-1].request_id
+        """
+        return recording.record(self._calls.transport.shared)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = UNSET,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> object:
+        """Send a request that has no method here yet, with all that the other calls have.
+
+        Args:
+            method: HTTP method. GET, HEAD, PUT and DELETE may be resent; POST and PATCH only with a key.
+            path: from `/`, percent-encoded, without a query.
+            json: the body's JSON value; models, times and `Secret` are understood.
+            params: the query; booleans become `true` and `false`, `None` is left out.
+            idempotency_key: sent as `Idempotency-Key`.
+            timeout: seconds for the whole call.
+
+        Returns:
+            The answer's JSON value, its text if it is not JSON, `None` if it is empty.
+        """
+        request = make_raw_request(
+            method, path, json=json, params=params, headers=headers, idempotency_key=idempotency_key
+        )
+        limit = None if timeout is None else check_seconds("timeout", timeout)
+        return read_raw_answer(await self._calls.transport.send(request, limit))
+
+
+def _find_key(given: Secret | KeyProvider | None) -> KeySource:
+    if given is None:
+        # Empty is what a variable becomes that a deployment forgot to fill: as good as not set.
+        in_environment = Secret(os.environ.get("OPENRELAY_API_KEY", ""))
+        return make_key_source(in_environment or None, source="OPENRELAY_API_KEY")
+    return make_key_source(given)
+
+
+def _refuse_clear_text(endpoints: Endpoints, key_source: KeySource) -> None:
+    in_clear = endpoints.sends_in_clear()
+    if in_clear is not None and not (isinstance(key_source, StaticKey) and key_source.current is None):
+        raise ConfigurationError(
+            f"{in_clear} would get the API key unencrypted: use https:// (http:// is for this machine only)"
+        )
+
+
+def _checked_org(org_id: object) -> str:
+    if not isinstance(org_id, str) or not org_id.strip():
+        raise ConfigurationError("org_id must be the id of an organization; leave it out for the key's own")
+    return org_id
+
+
+def _checked(value: T, kind: type[T], name: str) -> T:
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
+    return value
+
+
+def _find_caller() -> str:
+    """Return file and line of the code outside this project that makes a client."""
+    own = Path(__file__).parent.parent
+    packages = (f"{own / 'openrelay_async'}{os.sep}", f"{own / 'openrelay_sync'}{os.sep}")
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(packages):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
