@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from openrelay_async.generated.resources.clusters import Clusters
     from openrelay_async.generated.resources.dedicated_endpoints import DedicatedEndpoints
     from openrelay_async.generated.resources.files import Files
-    from openrelay_async.generated.resources.health import Health
+    from openrelay_async.generated.resources.health import ServiceHealth
     from openrelay_async.generated.resources.kubernetes import Kubernetes
     from openrelay_async.generated.resources.organizations import Organizations
     from openrelay_async.generated.resources.pods import Pods
@@ -80,12 +80,20 @@ T = TypeVar("T")
 class ResourceAttribute(Generic[R]):
     """A resource of the client, imported and made when it is first used: most programs use two or three."""
 
-    def __init__(self, package: str = "openrelay_async.generated.resources") -> None:
-        """Take the package whose module of the attribute's name has the class: `api_keys`, `ApiKeys`."""
+    def __init__(
+        self, package: str = "openrelay_async.generated.resources", *, kind: str | None = None
+    ) -> None:
+        """Take the package whose module of the attribute's name has the class: `api_keys`, `ApiKeys`.
+
+        Args:
+            kind: the class, where it is not called like the attribute.
+        """
         self._package = package
+        self._kind = kind
 
     def __set_name__(self, owner: type[object], name: str) -> None:
         self._name = name
+        self._kind = self._kind or name.title().replace("_", "")
 
     @overload
     def __get__(self, client: None, owner: type[object]) -> Self: ...
@@ -95,7 +103,7 @@ class ResourceAttribute(Generic[R]):
         if client is None:
             return self
         module = importlib.import_module(f"{self._package}.{self._name}")
-        kind: type[R] = getattr(module, self._name.title().replace("_", ""))
+        kind: type[R] = getattr(module, str(self._kind))
         resource = kind(client._calls)
         # From now on the instance's own attribute is found before this descriptor.
         client.__dict__[self._name] = resource
@@ -140,7 +148,7 @@ class AsyncClient:
     clusters: ResourceAttribute[Clusters] = ResourceAttribute()
     dedicated_endpoints: ResourceAttribute[DedicatedEndpoints] = ResourceAttribute()
     files: ResourceAttribute[Files] = ResourceAttribute()
-    health: ResourceAttribute[Health] = ResourceAttribute()
+    health: ResourceAttribute[ServiceHealth] = ResourceAttribute(kind="ServiceHealth")
     kubernetes: ResourceAttribute[Kubernetes] = ResourceAttribute()
     organizations: ResourceAttribute[Organizations] = ResourceAttribute()
     pods: ResourceAttribute[Pods] = ResourceAttribute()
