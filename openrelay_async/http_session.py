@@ -31,7 +31,7 @@ from openrelay_async.responses import BodyTooLargeError, decompress
 NO_LIMIT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 """aiohttp's limits are off: its total includes waiting for the pool, and ours are one timer."""
 
-_DOUBTFUL_CONTENT_TYPE = ("Content-Type",)
+_NEVER_WITH_BODY = frozenset({"GET", "HEAD"})
 
 
 class LoopPool:
@@ -249,7 +249,7 @@ class HttpSession:
                 _make_url(base_url, request),
                 headers=headers,
                 data=_body_of(request, timer),
-                skip_auto_headers=None if request.has_body else _DOUBTFUL_CONTENT_TYPE,
+                skip_auto_headers=_doubtful_headers(request),
                 allow_redirects=False,
                 proxy=self._proxy_for(base_url),
             )
@@ -316,6 +316,13 @@ def _make_url(base_url: str, request: HttpRequest) -> URL:
     return url.with_query(
         [(name, value.reveal() if isinstance(value, Secret) else value) for name, value in request.query]
     )
+
+
+def _doubtful_headers(request: HttpRequest) -> tuple[str, ...] | None:
+    """Return what aiohttp must not add: it gives a POST without a body a content type."""
+    if request.has_body or request.operation.http_method in _NEVER_WITH_BODY:
+        return None
+    return ("Content-Type",)
 
 
 def _body_of(request: HttpRequest, timer: AttemptTimer) -> bytes | AsyncGenerator[bytes, None] | None:
