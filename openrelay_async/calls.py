@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import attrs
 import orjson
-from attrs import field, frozen
+from attrs import frozen
 
 from openrelay_async.config import check_integer, check_seconds
 from openrelay_async.download import BodyStream, DownloadCall
@@ -40,12 +40,15 @@ T = TypeVar("T")
 _JSON_HEADERS: Mapping[str, str] = {"Content-Type": "application/json"}
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class ClientCalls:
     """The calls of one view of a client. See `resource.Calls` for what each of them promises."""
 
     transport: Transport
-    organization: DefaultOrganization = field(repr=False)
+    organization: DefaultOrganization
+
+    def __repr__(self) -> str:
+        return f"the client of {self.transport.endpoints.api}"
 
     @classmethod
     def over(cls, transport: Transport, org_id: str | None) -> ClientCalls:
