@@ -219,6 +219,9 @@ class AsyncClient:
         self._owns_connections = True
 
     def __repr__(self) -> str:
+        if "_calls" not in self.__dict__:
+            # Its constructor raised, and a traceback shows it.
+            return f"<{type(self).__name__} that was not made>"
         transport = self._calls.transport
         return f"<{type(self).__name__} of {transport.endpoints.api} with {transport.key_source!r}>"
 

@@ -24,6 +24,9 @@ from openrelay_async.retry import CAPACITY_CODES, NOTHING_DONE_CODES
 LONGEST_TEXT = 500
 """Characters kept of any text from the service in an error."""
 
+LONGEST_CODE = 100
+"""Characters kept of an error's code: the real ones are words such as `NAME_TAKEN`."""
+
 _MOST_DETAILS = 32
 
 
@@ -81,19 +84,22 @@ class ErrorBody:
     """What the body of an error says, as it came: scrub it before it goes anywhere."""
 
     message: str = field(default="", repr=False)
-    code: str | None = None
-    request_id: str | None = None
+    code: str | None = field(default=None, repr=False)
+    request_id: str | None = field(default=None, repr=False)
     fields: Mapping[str, object] = field(factory=dict[str, object], repr=False)
 
 
 _NO_BODY = ErrorBody()
 
 
-def parse_error_body(response: HttpResponse) -> ErrorBody:
+def parse_error_body(response: HttpResponse, known: Iterable[Secret] = ()) -> ErrorBody:
     """Return what an error's body says; anything that is not the documented shape says nothing.
 
     Understands `{"error": message, "code": …}` of the API and `{"error": {"message", "code"}}` of the
-    inference host.
+    inference host. The code is clean already: it goes into reasons, which hooks see.
+
+    Args:
+        known: the secrets in use.
     """
     try:
         body = orjson.loads(response.body.data)
@@ -107,10 +113,15 @@ def parse_error_body(response: HttpResponse) -> ErrorBody:
     others |= {key: value for key, value in inner.items() if key not in {"message", "code"}}
     return ErrorBody(
         message=_text(inner.get("message")) or "",
-        code=_text(inner.get("code")),
+        code=_clean_code(inner.get("code"), tuple(known)),
         request_id=_text(body.get("requestId")),
         fields=others,
     )
+
+
+def _clean_code(code: object, known: tuple[Secret, ...]) -> str | None:
+    text = _text(code)
+    return None if text is None else scrub_text(text[:8192], known)[:LONGEST_CODE]
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:
@@ -161,7 +172,7 @@ def error_from_response(
         kind = CapacityUnavailable
     error = kind(clean(body.message) or "the service gave no reason")._with(
         **common,
-        code=clean(body.code),
+        code=body.code,
         retry_after=retry_after,
         maybe_applied=maybe_applied or _may_have_acted(request, response, body.code),
         details=_scrub_value(dict(list(body.fields.items())[:_MOST_DETAILS]), secrets, depth=4),

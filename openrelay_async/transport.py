@@ -216,7 +216,7 @@ class Transport:
         shared, clock = self.shared, self.shared.clock
         body, retry_after = ErrorBody(), None
         if isinstance(outcome, HttpResponse):
-            body = parse_error_body(outcome)
+            body = parse_error_body(outcome, shared.known_secrets())
             retry_after = parse_retry_after(
                 outcome.headers.get("Retry-After"), date=outcome.headers.get("Date"), now=clock.wall()
             )
