@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from openrelay_async.emulator.areas.account.founding import FoundedOrganization
+    from openrelay_async.emulator.areas.webhooks.storage import Delivery
     from openrelay_async.emulator.embedding import Emulator
     from openrelay_async.emulator.faults import Fault, FaultPlan
     from openrelay_async.emulator.seen import SeenRequest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from openrelay_async.emulator.time import FastClock, TurnedClock
 
 __all__ = [
+    "Delivery",
     "Emulator",
     "EmulatorError",
     "FastClock",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _PLACES = {
+    "Delivery": "areas.webhooks.storage",
     "Emulator": "embedding",
     "EmulatorError": "storage",
     "FastClock": "time",

@@ -17,6 +17,7 @@ from openrelay_async.emulator.areas.account.founding import (
 )
 from openrelay_async.emulator.areas.account.storage import ORGANIZATIONS, USERS
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
+from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, Delivery
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
 from openrelay_async.emulator.fleet import Fleet
@@ -29,6 +30,7 @@ from openrelay_async.emulator.time import FastClock
 
 if TYPE_CHECKING:
     from openrelay_async.client import AsyncClient
+    from openrelay_async.emulator.courier import Courier
     from openrelay_async.emulator.server import Server
 
 T = TypeVar("T")
@@ -91,6 +93,7 @@ class Emulator:
         self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self._database: Database | None = None
         self._server: Server | None = None
+        self._courier: Courier | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._api_key: str | None = None
         self._session_token = ""
@@ -111,7 +114,8 @@ class Emulator:
         """Open the database, found the first organization if there is none, accept requests."""
         if self._server is not None:
             raise EmulatorError("this emulator is running already")
-        from openrelay_async.emulator.server import Server  # aiohttp.web takes 0.2 s to load
+        from openrelay_async.emulator.courier import Courier  # aiohttp takes 0.2 s to load
+        from openrelay_async.emulator.server import Server
 
         database = Database(self._db, list_tables())
         try:
@@ -121,13 +125,17 @@ class Emulator:
             self._clock = clock
             with database.transaction():
                 self._settle(database, clock.wall())
-            service = Service(database, clock, self._settings, self.faults, self._rate_limit)
+            courier = Courier(database, clock, self._settings.seed)
+            service = Service(
+                database, clock, self._settings, self.faults, self._rate_limit, on_commit=courier.notify
+            )
             server = Server(service, self._requests)
             await server.start(self._host, self._port)
+            courier.start()
         except BaseException:
             database.close()
             raise
-        self._database, self._server = database, server
+        self._database, self._server, self._courier = database, server, courier
         self._loop = asyncio.get_running_loop()
 
     def _settle(self, database: Database, now: float) -> None:
@@ -145,8 +153,11 @@ class Emulator:
         """Close the port and the database; a file keeps its state."""
         server, self._server = self._server, None
         database, self._database = self._database, None
+        courier, self._courier = self._courier, None
         if server is not None:
             await server.stop()
+        if courier is not None:
+            await courier.stop()
         if database is not None:
             database.close()
 
@@ -262,6 +273,21 @@ class Emulator:
         """The last 20,000 requests, oldest first, as far as they were answered or cut off."""
         return list(self._requests)
 
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """Every attempt to deliver to a webhook, oldest first; `pending` ones are still to come."""
+        return self._change(lambda database, now: DELIVERIES.find(database))
+
+    async def settle(self) -> None:
+        """Return when every delivery that is due by now was attempted: call it after turning the clock."""
+        courier, loop = self._courier, self._loop
+        if courier is None or loop is None:
+            raise EmulatorError("the emulator is not running")
+        if asyncio.get_running_loop() is loop:
+            await courier.settle()
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(courier.settle(), loop))
+
     def clear_requests(self) -> None:
         """Forget the requests that were seen."""
         self._requests.clear()
@@ -286,13 +312,21 @@ class Emulator:
 
     def move_vm(self, vm_id: str, status: str, *, reason: str | None = None, after: float = 0.0) -> None:
         """Let a VM come into `status` in `after` seconds, such as `failed` or `interrupted`."""
-        self._change(lambda database, now: move_vm(database, vm_id, status, reason, now + after))
+        self._change(
+            lambda database, now: move_vm(
+                database, vm_id, status, reason, now + after, now, self._settings.seed
+            )
+        )
 
     def sicken_replica(
         self, cluster_id: str, index: int = 0, *, after: float = 0.0, lasting: float | None = None
     ) -> None:
         """Let a replica be unhealthy, and its cluster degraded, in `after` seconds, for `lasting` seconds."""
-        self._change(lambda database, now: sicken_replica(database, cluster_id, index, now + after, lasting))
+        self._change(
+            lambda database, now: sicken_replica(
+                database, cluster_id, index, now + after, lasting, now, self._settings.seed
+            )
+        )
 
     def count_keys(self) -> int:
         """How many API keys there are, revoked ones included."""
@@ -306,7 +340,10 @@ class Emulator:
 
         def run() -> T:
             with database.transaction():
-                return change(database, self.clock.wall())
+                result = change(database, self.clock.wall())
+            if self._courier is not None:
+                self._courier.notify()
+            return result
 
         try:
             here = asyncio.get_running_loop() is self._loop

@@ -48,17 +48,19 @@ def last_at(timeline: Timeline, status: str, now: float) -> float | None:
     return max(times, default=None)
 
 
-def spans(
-    timeline: Timeline, statuses: Collection[str], since: float, until: float
-) -> Iterable[tuple[float, float]]:
-    """The times between `since` and `until` in which it was in one of `statuses`."""
+def entries(timeline: Timeline) -> list[tuple[float, str]]:
+    """(time, status) of every entry."""
+    return [(_time(entry), str(entry[1])) for entry in timeline]
+
+
+def all_spans(timeline: Timeline, statuses: Collection[str]) -> Iterable[tuple[float, float | None]]:
+    """The times in which it was, or is going to be, in one of `statuses`; the last may have no end."""
     for index, entry in enumerate(timeline):
         if entry[1] not in statuses:
             continue
-        start = max(_time(entry), since)
-        end = min(_time(timeline[index + 1]) if index + 1 < len(timeline) else until, until)
-        if start < end:
-            yield start, end
+        end = _time(timeline[index + 1]) if index + 1 < len(timeline) else None
+        if end is None or _time(entry) < end:
+            yield _time(entry), end
 
 
 def _entry_at(timeline: Timeline, now: float) -> Entry:

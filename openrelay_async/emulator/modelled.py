@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from openrelay_async.emulator import idempotency
+from openrelay_async.emulator import events, idempotency, metering
 from openrelay_async.emulator.answers import Answer
 from openrelay_async.emulator.areas.account import routes as account
 from openrelay_async.emulator.areas.account.storage import MEMBERSHIPS, ORGANIZATIONS, SESSIONS, USERS
@@ -19,12 +19,26 @@ from openrelay_async.emulator.areas.ssh_keys import routes as ssh_keys
 from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
 from openrelay_async.emulator.areas.vms import routes as vms
 from openrelay_async.emulator.areas.vms.storage import VMS
+from openrelay_async.emulator.areas.webhooks import routes as webhooks
+from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, WEBHOOKS
 from openrelay_async.emulator.call import Call
 
 Handler = Callable[[Call], Answer]
 
-_AREAS = (account, api_keys, catalog, clusters, ssh_keys, vms)
-_COLLECTIONS = (USERS, ORGANIZATIONS, MEMBERSHIPS, SESSIONS, API_KEYS, AUDIT_EVENTS, SSH_KEYS, VMS, CLUSTERS)
+_AREAS = (account, api_keys, catalog, clusters, ssh_keys, vms, webhooks)
+_COLLECTIONS = (
+    USERS,
+    ORGANIZATIONS,
+    MEMBERSHIPS,
+    SESSIONS,
+    API_KEYS,
+    AUDIT_EVENTS,
+    SSH_KEYS,
+    VMS,
+    CLUSTERS,
+    WEBHOOKS,
+    DELIVERIES,
+)
 
 
 def list_handlers() -> Mapping[str, Handler]:
@@ -35,4 +49,4 @@ def list_handlers() -> Mapping[str, Handler]:
 def list_tables() -> list[str]:
     """The statements that make the tables of a new database."""
     statements = [statement for collection in _COLLECTIONS for statement in collection.tables()]
-    return [*statements, *ALLOCATION_TABLES, *idempotency.TABLES]
+    return [*statements, *ALLOCATION_TABLES, *idempotency.TABLES, *events.TABLES, *metering.TABLES]

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-import attrs
-
 from openrelay_async.emulator.areas.catalog.storage import release
 from openrelay_async.emulator.areas.clusters import rules as cluster_rules
+from openrelay_async.emulator.areas.clusters.saving import save_cluster
 from openrelay_async.emulator.areas.clusters.storage import CLUSTERS
 from openrelay_async.emulator.areas.vms import rules as vm_rules
+from openrelay_async.emulator.areas.vms.saving import save_vm
 from openrelay_async.emulator.areas.vms.storage import VMS
 from openrelay_async.emulator.storage import Database, EmulatorError
 
-_STATUSES = (*vm_rules.ACTIVE, "failed", "terminated")
 
-
-def move_vm(database: Database, vm_id: str, status: str, reason: str | None, at: float) -> None:
+def move_vm(
+    database: Database, vm_id: str, status: str, reason: str | None, at: float, now: float, seed: int
+) -> None:
     """A VM or pod comes into `status` at `at`. What was to come after that is dropped."""
     vm = VMS.get(database, vm_id)
     if vm is None:
         raise EmulatorError(f"there is no VM {vm_id}")
     # A real service may say a status that nobody has heard of: any text is accepted, for tests of that.
-    VMS.update(database, vm_rules.move(vm, status, reason, at))
+    save_vm(database, vm_rules.move(vm, status, reason, at), now, seed)
     if status in ("failed", "terminated", "stopped"):
         release(database, vm_id, at)
 
 
 def sicken_replica(
-    database: Database, cluster_id: str, index: int, since: float, lasting: float | None
+    database: Database,
+    cluster_id: str,
+    index: int,
+    since: float,
+    lasting: float | None,
+    now: float,
+    seed: int,
 ) -> None:
     """A replica is unhealthy from `since` on."""
     cluster = CLUSTERS.get(database, cluster_id)
     if cluster is None or not 0 <= index < len(cluster.replicas):
         raise EmulatorError(f"there is no replica {index} of cluster {cluster_id}")
     until = None if lasting is None else since + lasting
-    CLUSTERS.update(database, attrs.evolve(cluster_rules.sicken(cluster, index, since, until)))
+    save_cluster(database, cluster_rules.sicken(cluster, index, since, until), now, seed)

@@ -9,9 +9,9 @@ import attrs
 from openrelay_async.emulator.answers import Answer, bad_request, moment, rfc3339, without_absent
 from openrelay_async.emulator.areas.catalog.routes import render_model
 from openrelay_async.emulator.areas.catalog.rules import LARGEST_DISK, PLACES, SMALLEST_DISK, TIERS
-from openrelay_async.emulator.areas.catalog.storage import release
 from openrelay_async.emulator.areas.clusters import rules
 from openrelay_async.emulator.areas.clusters.rules import Replica, list_replicas
+from openrelay_async.emulator.areas.clusters.saving import end_replicas, meter_replicas, save_cluster
 from openrelay_async.emulator.areas.clusters.storage import CLUSTERS, Cluster
 from openrelay_async.emulator.areas.vms.ordering import Hardware, read_hardware, seal_secrets, take_room
 from openrelay_async.emulator.call import Call
@@ -53,7 +53,8 @@ def create_cluster(call: Call) -> Answer:
         sealed=seal_secrets(call, body),
     )
     cluster = rules.redeploy(draft, _order_replicas(call, draft, count), call.now)
-    CLUSTERS.insert(call.database, attrs.evolve(cluster, timeline=begin(call.now, "deploying")))
+    cluster = attrs.evolve(cluster, timeline=begin(call.now, "deploying"))
+    save_cluster(call.database, cluster, call.now, call.settings.seed, is_new=True)
     return Answer(_render(cluster, call.now))
 
 
@@ -73,6 +74,7 @@ def _order_replicas(call: Call, cluster: Cluster, count: int) -> list[Replica]:
         replica_id = call.new_id("rep_")
         node = take_room(call, replica_id, hardware)
         replicas.append(Replica(replica_id, node.id, node.location_id, call.now, healthy_at))
+    meter_replicas(call.database, cluster, replicas)
     return replicas
 
 
@@ -124,14 +126,13 @@ def scale_cluster(call: Call) -> Answer:
     count = call.body.bounded("replicaCount", 1, least=1, most=rules.LARGEST)
     rules.check_allowed("scale", cluster, call.now)
     replicas = list_replicas(cluster)
-    for replica in replicas[count:]:
-        release(call.database, replica.id)
+    end_replicas(call.database, cluster, replicas[count:], call.now, call.settings.seed)
     replicas = replicas[:count]
     replicas += _order_replicas(call, cluster, count - len(replicas))
     changed = attrs.evolve(cluster, replicas=rules.pack(replicas), updated_at=call.now)
     if rules.cluster_status(cluster, call.now) == "deploying":
         changed = attrs.evolve(changed, full_from=max(replica.healthy_at for replica in replicas))
-    return Answer(_render(CLUSTERS.update(call.database, changed), call.now))
+    return _save(call, changed)
 
 
 def stop_cluster(call: Call) -> Answer:
@@ -143,10 +144,9 @@ def stop_cluster(call: Call) -> Answer:
 def restart_cluster(call: Call) -> Answer:
     cluster = _find(call)
     rules.check_allowed("restart", cluster, call.now)
-    _release_all(call, cluster)
+    end_replicas(call.database, cluster, _running(cluster, call.now), call.now, call.settings.seed)
     replicas = _order_replicas(call, cluster, len(cluster.replicas))
-    changed = CLUSTERS.update(call.database, rules.redeploy(cluster, replicas, call.now))
-    return Answer(_render(changed, call.now))
+    return _save(call, rules.redeploy(cluster, replicas, call.now))
 
 
 def terminate_cluster(call: Call) -> Answer:
@@ -157,13 +157,13 @@ def terminate_cluster(call: Call) -> Answer:
 
 
 def _end(call: Call, cluster: Cluster, status: str) -> Answer:
-    _release_all(call, cluster)
-    return Answer(_render(CLUSTERS.update(call.database, rules.end(cluster, status, call.now)), call.now))
+    end_replicas(call.database, cluster, _running(cluster, call.now), call.now, call.settings.seed)
+    return _save(call, rules.end(cluster, status, call.now))
 
 
-def _release_all(call: Call, cluster: Cluster) -> None:
-    for replica in list_replicas(cluster):
-        release(call.database, replica.id)
+def _save(call: Call, cluster: Cluster) -> Answer:
+    save_cluster(call.database, cluster, call.now, call.settings.seed)
+    return Answer(_render(cluster, call.now))
 
 
 def _running(cluster: Cluster, now: float) -> list[Replica]:

@@ -16,7 +16,8 @@ from openrelay_async.emulator.areas.catalog.rules import (
 from openrelay_async.emulator.areas.catalog.storage import allocate_cpus, allocate_gpus, release
 from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
 from openrelay_async.emulator.areas.vms.rules import deploy
-from openrelay_async.emulator.areas.vms.storage import VMS, Vm
+from openrelay_async.emulator.areas.vms.saving import save_vm
+from openrelay_async.emulator.areas.vms.storage import Vm
 from openrelay_async.emulator.call import Call
 from openrelay_async.emulator.fields import Fields
 from openrelay_async.emulator.fleet import GpuKind, Node
@@ -129,7 +130,7 @@ def order_vm(call: Call, *, kind: str = "vm", require_name: bool = True) -> Vm:
         ssh_key_ids=ssh_key_ids,
         sealed=seal_secrets(call, body),
     )
-    return VMS.insert(call.database, deploy(vm, call.now))
+    return save_vm(call.database, deploy(vm, call.now), call.now, call.settings.seed, is_new=True)
 
 
 def seal_secrets(call: Call, body: Fields) -> str | None:

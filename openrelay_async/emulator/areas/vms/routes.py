@@ -11,6 +11,7 @@ from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
 from openrelay_async.emulator.areas.vms import rules
 from openrelay_async.emulator.areas.vms.ordering import order_vm, take_room_again
 from openrelay_async.emulator.areas.vms.rendering import render_detail, render_summary
+from openrelay_async.emulator.areas.vms.saving import save_vm
 from openrelay_async.emulator.areas.vms.storage import VMS, Vm
 from openrelay_async.emulator.call import Call
 from openrelay_async.emulator.idempotency import create_once
@@ -137,7 +138,7 @@ def find_vm(call: Call) -> Vm:
 
 
 def _save(call: Call, vm: Vm) -> Answer:
-    return Answer(_render(call, VMS.update(call.database, vm)))
+    return Answer(_render(call, save_vm(call.database, vm, call.now, call.settings.seed)))
 
 
 def _render(call: Call, vm: Vm) -> dict[str, object]:

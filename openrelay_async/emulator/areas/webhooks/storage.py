@@ -1,0 +1,50 @@
+"""Records of webhooks and of every attempt to deliver to them."""
+
+from __future__ import annotations
+
+import attrs
+
+from openrelay_async.emulator.storage import Collection, Database
+
+
+@attrs.frozen
+class Webhook:
+    id: str
+    org_id: str
+    name: str
+    url: str
+    events: list[str]
+    enabled: bool
+    secret_version: str
+    """The secret itself is derived from this and the master key: it is not in the file."""
+    created_at: float
+    updated_at: float
+
+
+@attrs.frozen
+class Delivery:
+    """One attempt to deliver one event."""
+
+    id: str
+    org_id: str
+    webhook_id: str
+    event_id: str
+    event_type: str
+    attempt: int
+    due: float
+    created_at: float
+    body: str
+    status: str = "pending"
+    """`pending`, `delivered` or `failed`."""
+    status_code: int | None = None
+    error: str | None = None
+    delivered_at: float | None = None
+
+
+WEBHOOKS = Collection("webhooks", Webhook)
+DELIVERIES = Collection("deliveries", Delivery, indexed=("webhook_id", "status"))
+
+
+def next_delivery_due(database: Database) -> float | None:
+    """When the next attempt is to be made."""
+    return min((delivery.due for delivery in DELIVERIES.find(database, status="pending")), default=None)
