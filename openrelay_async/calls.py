@@ -196,6 +196,16 @@ class ClientCalls:
 
         return PagedCall(fetch, operation=operation.id, cursor=cursor, max_items=max_items, prefetch=prefetch)
 
+    async def find_organization(self, org_id: str | None, timeout: float | None = None) -> str:
+        if org_id is not None:
+            return org_id
+        (found,), _ = await self._with_organization((), None, timeout)
+        return found
+
+    def without_retries(self) -> ClientCalls:
+        transport = attrs.evolve(self.transport, retry=attrs.evolve(self.transport.retry, max_attempts=1))
+        return attrs.evolve(self, transport=transport)
+
     async def _with_organization(
         self,
         path: Sequence[str],

@@ -212,7 +212,38 @@ class PaginationError(OpenRelayError):
 
 
 class WaitError(OpenRelayError):
-    """A wait that ended without its goal."""
+    """A wait that ended without its goal, also when too many polls in a row failed.
+
+    Attributes:
+        resource_id: what was waited for.
+        until: the goal, such as `running`.
+        state: the status last seen, `None` if it was never seen.
+        status_reason: why it is in that state, in the service's words.
+        resource: the model last seen.
+        elapsed: seconds waited.
+        polls: how often its state was read.
+        token: goes on with the same wait, also in another process: `client.vms.resume_wait(token)`.
+    """
+
+    FIELDS: ClassVar[tuple[str, ...]] = (
+        *OpenRelayError.FIELDS,
+        "resource_id",
+        "until",
+        "state",
+        "status_reason",
+        "resource",
+        "elapsed",
+        "polls",
+        "token",
+    )
+    resource_id: str = ""
+    until: str = ""
+    state: str | None = None
+    status_reason: str | None = None
+    resource: object = None
+    elapsed: float = 0.0
+    polls: int = 0
+    token: str = ""
 
 
 class WaitTimeout(WaitError, TimeoutError):
@@ -221,6 +252,19 @@ class WaitTimeout(WaitError, TimeoutError):
 
 class WaitFailed(WaitError):
     """The resource reached a state from which the goal cannot be reached."""
+
+
+class LeaseError(OpenRelayError):
+    """A lease that could not be ended: what it created may still run, and cost.
+
+    Attributes:
+        resource_id: what to terminate by hand; empty if it is not known.
+        resource_name: its name.
+    """
+
+    FIELDS: ClassVar[tuple[str, ...]] = (*OpenRelayError.FIELDS, "resource_id", "resource_name")
+    resource_id: str = ""
+    resource_name: str = ""
 
 
 class WebhookError(OpenRelayError):

@@ -73,6 +73,24 @@ class RetryPlanned(CallEvent):
     reason: str
 
 
+@frozen(kw_only=True)
+class WaitTick(CallEvent):
+    """The poller of one kind of resource has looked. Told before the pause."""
+
+    resource: str
+    """The client's attribute, such as `vms`."""
+    waiting: int
+    """Resources that somebody waits for."""
+    watching: int
+    """Iterators of `watch()` that are open."""
+    requests: int
+    """Requests of this look."""
+    failure: str | None
+    """The first error of this look by its class, `None` if all went well."""
+    delay: float
+    """Seconds until the next look."""
+
+
 class Hooks:
     """The methods of the caller's hooks, found once."""
 
@@ -82,7 +100,7 @@ class Hooks:
     on_attempt: tuple[Callable[[AttemptStarted], object], ...]
     on_response: tuple[Callable[[AttemptEnded], object], ...]
     on_retry: tuple[Callable[[RetryPlanned], object], ...]
-    on_wait_tick: tuple[Callable[[object], object], ...]
+    on_wait_tick: tuple[Callable[[WaitTick], object], ...]
     on_key_expiring: tuple[Callable[[object], object], ...]
 
     def __init__(self, hooks: Iterable[object] = ()) -> None:

@@ -10,6 +10,7 @@ from openrelay_async.download import DownloadCall
 from openrelay_async.operation import Operation
 from openrelay_async.pagination import PagedCall
 from openrelay_async.redaction import Secret
+from openrelay_async.transport import Transport
 from openrelay_async.wire import Field
 
 T = TypeVar("T")
@@ -107,6 +108,19 @@ class Calls(Protocol):
         timeout: float | None = None,
     ) -> PagedCall[T]:
         """Return the call that goes through a list's pages."""
+        ...
+
+    @property
+    def transport(self) -> Transport:
+        """What waits and leases need beside calls: the clock, the hooks, what all views share."""
+        ...
+
+    async def find_organization(self, org_id: str | None, timeout: float | None = None) -> str:
+        """Return the organization's id: the given one, or the client's."""
+        ...
+
+    def without_retries(self) -> Calls:
+        """Return the same calls with one request each: a poll that failed is made up for by the next."""
         ...
 
 

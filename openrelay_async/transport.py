@@ -40,6 +40,8 @@ class Shared:
     """Why no further call is taken."""
     credentials: WeakSet[Credential] = field(factory=WeakSet[Credential], repr=False)
     """Keys in use: no text of the service may show one."""
+    pollers: dict[object, object] = field(factory=dict[object, object], repr=False)
+    """What waits and watches share, by what they poll: see `fleet.py`."""
 
     def watch(self, key_source: KeySource) -> None:
         """Remember the key in use, so that no error shows it."""
