@@ -6,6 +6,7 @@ attrs makes each class; the methods that attrs would write and compile for every
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -14,7 +15,7 @@ import attrs
 from attrs import field
 
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import Kind, StructureError, WireField, structure
+from openrelay_async.structuring import Fill, Kind, Reader, StructureError, WireField, structure
 from openrelay_async.unset import UNSET
 from openrelay_async.wire import encode_date, encode_time
 
@@ -38,19 +39,41 @@ else:
         )
 
 
-class _Draft:
-    """Descriptor: a mutable twin of a model's class, with the same slots.
+class _LazyReader:
+    """Descriptor: a model's `Reader`, made when it is first asked for."""
 
-    Hooks fill a twin and then switch its `__class__`: a frozen object can only be filled through
-    `object.__setattr__`, at twice the cost.
-    """
+    def __get__(self, instance: object, model: type[Any]) -> Reader[Any]:
+        attributes = {attribute.name: attribute for attribute in attrs.fields(model)}
+        fields = [(field, _default_of(attributes[field[0]], field[2])) for field in model.wire_fields]
+        fill = vars(model).get("fill") or functools.partial(_fill_any, model)
+        model.reader = Reader(model, fields, _make_draft(model), fill)
+        return model.reader
 
-    def __get__(self, instance: object, model: type[Any]) -> type[Any]:
-        slots = tuple(attribute.name for attribute in attrs.fields(model) if not attribute.inherited)
-        plain = {"__slots__": slots, "__init__": object.__init__, "__setattr__": object.__setattr__}
-        twin = type(f"{model.__name__}Draft", (ApiModel,), plain)
-        model._draft = twin
-        return twin
+
+def _default_of(attribute: attrs.Attribute[Any], kind: Kind) -> Callable[[], object]:
+    """Return what gives an attribute's value where it is absent or null."""
+    if isinstance(kind, tuple) and kind[0] in ("list", "map"):
+        empty = attribute.default
+        return (list if kind[0] == "list" else dict) if empty is not UNSET else (lambda: UNSET)
+    default = None if attribute.default is attrs.NOTHING else attribute.default
+    return lambda: default
+
+
+def _make_draft(model: type[Any]) -> type[Any]:
+    """Return a mutable twin of a model's class, with the same slots: an object may switch between the two."""
+    slots = vars(model).get("__slots__", ())
+    # `object`'s own methods, so that CPython takes its quick way to construct and to set attributes.
+    plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
+    return type(f"{model.__name__}Draft", model.__bases__, {"__slots__": slots, **plain})
+
+
+def _fill_any(model: type[Any], rows: Iterable[Any]) -> None:
+    """Fill drafts of a model that has no generated `fill`."""
+    names = [*(field[0] for field in model.wire_fields), "extra"]
+    for draft, *values in rows:
+        for name, value in zip(names, values, strict=True):
+            setattr(draft, name, value)
+        draft.__class__ = model
 
 
 @frozen(kw_only=True)
@@ -65,9 +88,9 @@ class ApiModel:
     """Fields of the answer that this version of the SDK does not know, by wire name."""
 
     wire_fields: ClassVar[tuple[WireField, ...]] = ()
-    _draft: ClassVar[Any] = _Draft()
-    _read_rows: ClassVar[Callable[[Iterable[Any]], list[Any]] | None] = None
-    """The model's hook: many rows of decoded JSON to models, or any error. Set beside the class."""
+    reader: ClassVar[Reader[Any]] = _LazyReader()  # type: ignore[assignment] - a descriptor that replaces itself
+    fill: ClassVar[Fill | None] = None
+    """The model's hook, made at build time."""
 
     @classmethod
     def from_wire(cls, raw: Mapping[str, object]) -> Self:

@@ -2,33 +2,45 @@
 
 Nothing is coerced: `"5"` is no integer and `true` is no number, but an integer may stand for a float. What the
 service may leave out becomes `None`, or an empty list or map; so does `null` there. A time is an aware
-`datetime`; an empty text where a time is meant is `None`, also where the description calls the time required, because Go
-services write an unset time so. A required field that is absent is an error, and so is `null` there unless
-it is a list or a map.
+`datetime`; an empty text where a time is meant is `None`, also where the description calls the time required,
+because Go services write an unset time so. A required field that is absent is an error, and so is `null` there
+unless it is a list or a map.
 
-There are two readers with one result. Every generated model that answers hold has a hook, made at build time
-(`_read_rows`, in the model's own module), which is quick and only knows that something is wrong. The reader in this
-module goes by the model's `wire_fields`: it is slow, and says what is wrong and where. `structure` tries the first
-and falls back on the second, so the second alone decides what is refused.
+A model says what it holds in `wire_fields`; its `Reader`, made when first needed, goes by them. One object is
+read field by field. Many are read column by column where they have the same fields, which most rows of a page
+have: a column is checked by one call into C, and a loop made at build time (the model's `fill`) puts the columns
+into the models. Where a column is not as described, the rows are read one by one, to say which is wrong.
 """
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, ClassVar, Final, Protocol, TypeVar, runtime_checkable
+from itertools import chain, repeat
+from operator import itemgetter
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from openrelay_async.redaction import Secret
 
 T = TypeVar("T")
 
 Kind = str | tuple[str, "Kind"]
-"""What a field holds: a scalar's name, or a pair such as `("list", "string")`, `("map", "secret")`, `("model",
-"GpuModel")` (a class in the same module) and `("nullable", "number")` for what a list holds."""
+"""What a field holds: a scalar's name, or a pair such as `("list", "string")`, `("map", "secret")`,
+`("model", "GpuModel")` (a class in the same module) and `("nullable", "number")` for what a list holds."""
 
 WireField = tuple[str, str, Kind, bool, bool]
 """A model's field: attribute, wire name, kind, whether it is required, whether null is a value of its own."""
+
+Fill = Callable[[Iterable[Any]], None]
+"""Takes rows of a draft, its fields in the order of `wire_fields`, and `extra`; puts them in and makes it a model."""
+
+MANY: Final = 12
+"""From how many rows on reading by column pays."""
+MOST_REMEMBERED: Final = 64
+"""How many combinations of types a reader remembers."""
 
 
 class StructureError(ValueError):
@@ -45,13 +57,6 @@ class StructureError(ValueError):
         return f"{self.path or 'the answer'}: {self.problem}"
 
 
-@runtime_checkable
-class Structured(Protocol):
-    """A model's class, as far as reading it goes."""
-
-    wire_fields: ClassVar[tuple[WireField, ...]]
-
-
 def structure(raw: object, model: type[T]) -> T:
     """Return decoded JSON as a model.
 
@@ -62,7 +67,14 @@ def structure(raw: object, model: type[T]) -> T:
     Raises:
         StructureError: `raw` is not what the API description says.
     """
-    return _structure_rows([raw], model, lambda index: "")[0]
+    reader = find_reader(model)
+    try:
+        return reader.read(raw)
+    except StructureError as error:
+        path, problem = error.path, error.problem
+    # Raised anew, without what was read: neither the traceback's frames nor a chained error may show it.
+    del raw
+    raise StructureError(path, problem)
 
 
 def structure_list(raw: object, item: type[T], *, at: str = "") -> list[T]:
@@ -76,13 +88,13 @@ def structure_list(raw: object, item: type[T], *, at: str = "") -> list[T]:
     Raises:
         StructureError: `raw` is not a list, or an item is not what the API description says.
     """
-    if raw is None:
-        return []
-    if not isinstance(raw, list):
-        kind = name_json_type(raw)
-        del raw
-        raise StructureError(at, f"must be an array, is {kind}")
-    return _structure_rows(raw, item, lambda index: f"{at}[{index}]")
+    reader = find_reader(item)
+    try:
+        return reader.read_list(raw)
+    except StructureError as error:
+        path, problem = _join(at, error.path), error.problem
+    del raw
+    raise StructureError(path, problem)
 
 
 def structure_empty(model: type[T]) -> T:
@@ -91,81 +103,242 @@ def structure_empty(model: type[T]) -> T:
     Raises:
         StructureError: the model requires more than lists and maps.
     """
-    fields: tuple[WireField, ...] = getattr(model, "wire_fields", ())
-    return structure(
-        {wire: None for _, wire, kind, required, _ in fields if required and _is_container(kind)}, model
-    )
+    return find_reader(model).read_nothing()
 
 
-def _structure_rows(rows: list[object], model: type[T], place: Callable[[int], str]) -> list[T]:
-    read_rows: Callable[[list[object]], list[T]] | None = vars(model).get("_read_rows")
-    if read_rows is not None:
-        try:
-            return read_rows(rows)
-        except Exception:  # noqa: S110 - whatever the quick reader met, the other one says it better
-            pass
-    try:
-        return [_read_model(row, model, place(index)) for index, row in enumerate(rows)]
-    except StructureError as error:
-        path, problem = error.path, error.problem
-    # Raised anew, without what was read: neither the traceback's frames nor a chained error may show it.
-    del rows
-    raise StructureError(path, problem)
+def find_reader(model: type[T]) -> Reader[T]:
+    """Return what reads a model."""
+    reader = getattr(model, "reader", None)
+    if isinstance(reader, Reader):
+        return reader
+    raise TypeError(f"{model.__name__} is not one of the SDK's models")
 
 
-def _read_model(raw: object, model: type[T], path: str) -> T:
-    if not isinstance(raw, dict):
-        raise StructureError(path, f"must be an object, is {name_json_type(raw)}")
-    if not isinstance(model, Structured):
-        raise TypeError(f"{model.__name__} is not one of the SDK's models")
-    values: dict[str, object] = {}
-    known: set[str] = set()
-    for attribute, wire, kind, required, nullable in model.wire_fields:
-        known.add(wire)
-        place = f"{path}.{wire}" if path else wire
-        if wire not in raw:
-            if required:
-                raise StructureError(place, "missing")
-        elif raw[wire] is not None or _is_container(kind):
-            values[attribute] = _read_value(raw[wire], kind, place, model)
-        elif nullable:
-            values[attribute] = None
-        elif required:
-            raise StructureError(place, f"must be {_KIND_NAMES.get(str(kind), 'an object')}, is null")
-    values["extra"] = {wire: value for wire, value in raw.items() if wire not in known}
-    return model(**values)
+class Reader(Generic[T]):
+    """Reads decoded JSON objects as one model."""
 
+    __slots__ = ("_checked", "_conversions", "_draft", "_fields", "_fill", "_known", "_names", "model")
 
-def _is_container(kind: Kind) -> bool:
-    return isinstance(kind, tuple) and kind[0] in ("list", "map")
+    def __init__(
+        self,
+        model: type[T],
+        fields: Iterable[tuple[WireField, Callable[[], object]]],
+        draft: type[Any],
+        fill: Fill,
+    ) -> None:
+        """Make the reader of a model.
 
+        Args:
+            model: the class.
+            fields: what it holds, and what gives each field's value where it is absent.
+            draft: a mutable twin of the class; filling a frozen object costs twice as much.
+            fill: what fills drafts and makes them models.
+        """
+        self.model = model
+        self._draft = draft
+        self._fill = fill
+        self._fields = tuple(_Field(model, field, default) for field, default in fields)
+        self._names = tuple(field.wire for field in self._fields)
+        self._known = frozenset(self._names)
+        self._conversions = tuple((i, field.read) for i, field in enumerate(self._fields) if not field.is_plain)
+        self._checked: set[tuple[type[object], ...]] = set()
+        """Types of the fields of objects that were found right: most objects are like one seen before."""
 
-def _read_value(value: object, kind: Kind, path: str, owner: type[object]) -> object:
-    if isinstance(kind, str):
-        if kind in _SCALARS:
-            return _SCALARS[kind](value, path)
-        raise TypeError(f"unknown kind {kind}")
-    shape, inner = kind
-    if shape == "nullable":
-        return None if value is None else _read_value(value, inner, path, owner)
-    if shape == "model":
-        return _read_model(value, find_model(owner, str(inner)), path)
-    if shape == "list":
-        if value is None:
+    def read(self, raw: object) -> T:
+        """Return one object."""
+        if not isinstance(raw, dict):
+            raise StructureError("", f"must be an object, is {name_json_type(raw)}")
+        values: list[Any] = list(map(raw.get, self._names))
+        types = tuple(map(type, values))
+        if types not in self._checked:
+            self._check(raw)
+            if len(self._checked) < MOST_REMEMBERED:
+                self._checked.add(types)
+        for index, convert in self._conversions:
+            try:
+                values[index] = convert(values[index], raw)
+            except StructureError as error:
+                error.path = _join(self._names[index], error.path)
+                raise
+        draft: Any = self._draft()
+        self._fill(((draft, *values, {} if self._known.issuperset(raw) else self._keep_unknown(raw)),))
+        model: T = draft
+        return model
+
+    def _check(self, raw: Mapping[str, object]) -> None:
+        """Raise the error of the first field that is wrong."""
+        for field in self._fields:
+            try:
+                field.read(raw.get(field.wire), raw)
+            except StructureError as error:
+                error.path = _join(field.wire, error.path)
+                raise
+
+    def read_list(self, raw: object) -> list[T]:
+        """Return a list of objects; null is an empty list."""
+        if raw is None:
             return []
-        if not isinstance(value, list):
-            raise StructureError(path, f"must be an array, is {name_json_type(value)}")
-        return [_read_value(item, inner, f"{path}[{index}]", owner) for index, item in enumerate(value)]
-    if value is None:
-        return {}
+        if not isinstance(raw, list):
+            raise StructureError("", f"must be an array, is {name_json_type(raw)}")
+        if len(raw) >= MANY:
+            try:
+                return self._read_many(raw)
+            except (StructureError, TypeError, KeyError, AttributeError):
+                pass  # some row is not as described: reading one by one tells which, and how
+        models = []
+        for index, row in enumerate(raw):
+            try:
+                models.append(self.read(row))
+            except StructureError as error:
+                error.path = _join(f"[{index}]", error.path)
+                raise
+        return models
+
+    def read_nothing(self) -> T:
+        """Return the object of an answer without a body."""
+        return self.read({field.wire: None for field in self._fields if isinstance(field.default(), list | dict)})
+
+    def _read_many(self, rows: list[dict[str, Any]]) -> list[T]:
+        names = tuple(rows[0])
+        if set(map(len, rows)) == {len(names)}:
+            try:
+                return self._read_alike(names, rows)
+            except KeyError:
+                pass
+        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for index, shape in enumerate(map(tuple, rows)):
+            groups[shape].append(index)
+        models: dict[int, T] = {}
+        for shape, indexes in groups.items():
+            models.update(zip(indexes, self._read_alike(shape, [rows[i] for i in indexes]), strict=True))
+        return [models[index] for index in range(len(rows))]
+
+    def _read_alike(self, names: tuple[str, ...], rows: list[dict[str, Any]]) -> list[T]:
+        """Return rows that have the same fields, or raise `KeyError` where they do not."""
+        width = len(names)
+        if width < 2:
+            return [self.read(row) for row in rows]
+        flat = list(chain.from_iterable(map(itemgetter(*names), rows)))
+        given = {name: flat[start::width] for start, name in enumerate(names)}
+        columns: list[Iterable[object]] = [
+            field.read_column(given.pop(field.wire)) if field.wire in given else field.absent_column(rows)
+            for field in self._fields
+        ]
+        columns.append([self._keep_unknown(row) for row in rows] if given else [{} for _ in rows])
+        draft = self._draft
+        drafts: list[Any] = [draft() for _ in rows]
+        self._fill(zip(drafts, *columns))  # noqa: B905 - some columns repeat for ever
+        return drafts
+
+    def _keep_unknown(self, raw: Mapping[str, object]) -> dict[str, object]:
+        return {name: value for name, value in raw.items() if name not in self._known}
+
+
+class _Field:
+    """How one field of a model is read."""
+
+    __slots__ = ("default", "exact", "is_plain", "nullable", "read_value", "required", "wire")
+
+    def __init__(self, owner: type[object], field: WireField, default: Callable[[], object]) -> None:
+        _, self.wire, kind, self.required, self.nullable = field
+        self.read_value = _make_reader(owner, kind)
+        self.default = default
+        """Gives the value where the field is absent or null."""
+        self.exact = _EXACT.get(kind) if isinstance(kind, str) else None
+        """The type whose values are taken as they are."""
+        self.is_plain = kind in _UNCHANGED and default() is None and not (self.required and self.nullable)
+        """Whether what `dict.get` gives is the field's value, if its type is right."""
+
+    def read(self, value: object, raw: Mapping[str, object]) -> object:
+        """Return the field's value in an object, from what `dict.get` gives."""
+        if value is not None:
+            return self.read_value(value)
+        if self.wire in raw:
+            return self.read_null()
+        if self.required:
+            raise StructureError("", "missing")
+        return self.default()
+
+    def read_null(self) -> object:
+        if self.nullable:
+            return None
+        default = self.default()
+        if self.required and not isinstance(default, list | dict):
+            return self.read_value(None)
+        return default
+
+    def read_column(self, column: list[Any]) -> Iterable[object]:
+        """Return the field's values in many rows, none of which lacks it."""
+        if self.exact is str:
+            try:
+                "".join(column)  # a check at the speed of C: it takes nothing but texts
+            except TypeError:
+                pass
+            else:
+                return column
+        elif self.exact is not None:
+            if set(map(type, column)) == {self.exact}:
+                return column
+        elif self.read_value is read_time:
+            try:
+                times = list(map(datetime.fromisoformat, column))
+            except (TypeError, ValueError):
+                pass
+            else:
+                if all([time.tzinfo for time in times]):  # noqa: C419 - a list is quicker than a generator
+                    return times
+        return [self.read_null() if value is None else self.read_value(value) for value in column]
+
+    def absent_column(self, rows: Sequence[object]) -> Iterable[object]:
+        """Return the field's values in rows that all lack it."""
+        if self.required:
+            raise StructureError("", "missing")
+        default = self.default()
+        return [self.default() for _ in rows] if isinstance(default, list | dict) else repeat(default)
+
+
+def _make_reader(owner: type[object], kind: Kind) -> Callable[[object], object]:
+    """Return the function that reads a value of a kind, which is not null."""
+    if isinstance(kind, str):
+        return _SCALARS[kind]
+    shape, inner = kind
+    if shape == "model":
+        model = find_model(owner, str(inner))
+        return lambda value: find_reader(model).read(value)
+    if shape == "list" and isinstance(inner, tuple) and inner[0] == "model":
+        item_model = find_model(owner, str(inner[1]))
+        return lambda value: find_reader(item_model).read_list(value)
+    read_item = _make_reader(owner, inner)
+    if shape == "nullable":
+        return lambda value: None if value is None else read_item(value)
+    return functools.partial(_read_items if shape == "list" else _read_map, read_item)
+
+
+def _read_items(read_item: Callable[[object], object], value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise StructureError("", f"must be an array, is {name_json_type(value)}")
+    items = []
+    for index, item in enumerate(value):
+        try:
+            items.append(read_item(item))
+        except StructureError as error:
+            error.path = _join(f"[{index}]", error.path)
+            raise
+    return items
+
+
+def _read_map(read_item: Callable[[object], object], value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise StructureError(path, f"must be an object, is {name_json_type(value)}")
-    # A map's keys are data, which may be private: errors name none.
-    return {key: _read_value(item, inner, f"{path}[…]", owner) for key, item in value.items()}
+        raise StructureError("", f"must be an object, is {name_json_type(value)}")
+    try:
+        return {key: read_item(item) for key, item in value.items()}
+    except StructureError as error:
+        error.path = _join("[…]", error.path)  # keys are data, which may be private: errors name none
+        raise
 
 
 def find_model(owner: type[object], name: str) -> type[object]:
-    """Return the model that a field of `owner` names: it stands in the module of `owner`, or is imported there."""
+    """Return the model that a field of `owner` names: its module has it, defined or imported."""
     for base in owner.__mro__:
         found = vars(sys.modules[base.__module__]).get(name)
         if isinstance(found, type):
@@ -173,58 +346,60 @@ def find_model(owner: type[object], name: str) -> type[object]:
     raise TypeError(f"{owner.__name__} refers to {name}, which its module does not have")
 
 
+def _join(outer: str, inner: str) -> str:
+    return f"{outer}.{inner}" if outer and inner and not inner.startswith("[") else outer + inner
+
+
 def name_json_type(value: object) -> str:
     """Return what JSON calls the type of a decoded value: `a string`, `null`."""
     return next((name for kind, name in _JSON_TYPES if isinstance(value, kind)), f"a {type(value).__name__}")
 
 
-_JSON_TYPES: Final[tuple[tuple[type[object] | tuple[type[object], ...], str], ...]] = (
+_JSON_TYPES: Final[tuple[tuple[type[object], str], ...]] = (
     (bool, "a boolean"),
     (str, "a string"),
     (int, "an integer"),
     (float, "a number"),
-    ((list, tuple), "an array"),
-    (Mapping, "an object"),
+    (list, "an array"),
+    (dict, "an object"),
     (type(None), "null"),
 )
 
 
-def read_string(value: object, path: str = "") -> str:
+def read_string(value: object) -> str:
     if isinstance(value, str):
         return value
-    raise StructureError(path, f"must be a string, is {name_json_type(value)}")
+    raise StructureError("", f"must be a string, is {name_json_type(value)}")
 
 
-def read_secret(value: object, path: str = "") -> Secret:
+def read_secret(value: object) -> Secret:
     if isinstance(value, str | Secret):
         return Secret(value)
-    raise StructureError(path, f"must be a string, is {name_json_type(value)}")
+    raise StructureError("", f"must be a string, is {name_json_type(value)}")
 
 
-def read_integer(value: object, path: str = "") -> int:
+def read_integer(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise StructureError(path, f"must be an integer, is {name_json_type(value)}")
+    raise StructureError("", f"must be an integer, is {name_json_type(value)}")
 
 
-def read_number(value: object, path: str = "") -> float:
+def read_number(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    raise StructureError(path, f"must be a number, is {name_json_type(value)}")
+    raise StructureError("", f"must be a number, is {name_json_type(value)}")
 
 
-def read_boolean(value: object, path: str = "") -> bool:
+def read_boolean(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise StructureError(path, f"must be a boolean, is {name_json_type(value)}")
+    raise StructureError("", f"must be a boolean, is {name_json_type(value)}")
 
 
-def read_time(value: object, path: str = "") -> datetime | None:
+def read_time(value: object) -> datetime | None:
     """Return an RFC 3339 time. More than six decimals are cut: a `datetime` has microseconds."""
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value
     if not isinstance(value, str):
-        raise StructureError(path, f"must be an RFC 3339 time, is {name_json_type(value)}")
+        raise StructureError("", f"must be an RFC 3339 time, is {name_json_type(value)}")
     if value == "":
         return None
     try:
@@ -232,30 +407,28 @@ def read_time(value: object, path: str = "") -> datetime | None:
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise StructureError(path, "must be an RFC 3339 time with an offset, is another text")
+        raise StructureError("", "must be an RFC 3339 time with an offset, is another text")
     return time
 
 
-def read_date(value: object, path: str = "") -> date | None:
+def read_date(value: object) -> date | None:
     """Return an ISO 8601 calendar date."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
     if not isinstance(value, str):
-        raise StructureError(path, f"must be a date, is {name_json_type(value)}")
+        raise StructureError("", f"must be a date, is {name_json_type(value)}")
     if value == "":
         return None
     try:
         return date.fromisoformat(value)
     except ValueError:
         pass
-    raise StructureError(path, "must be a date such as 2026-10-31, is another text")
+    raise StructureError("", "must be a date such as 2026-10-31, is another text")
 
 
-def read_json(value: object, path: str = "") -> object:
+def read_json(value: object) -> object:
     return value
 
 
-_SCALARS: Final[Mapping[str, Callable[[object, str], object]]] = {
+_SCALARS: Final[Mapping[str, Callable[[object], object]]] = {
     "string": read_string,
     "secret": read_secret,
     "integer": read_integer,
@@ -265,30 +438,11 @@ _SCALARS: Final[Mapping[str, Callable[[object, str], object]]] = {
     "date": read_date,
     "json": read_json,
 }
-_KIND_NAMES: Final[Mapping[str, str]] = {
-    "string": "a string",
-    "secret": "a string",
-    "integer": "an integer",
-    "number": "a number",
-    "boolean": "a boolean",
-    "time": "an RFC 3339 time",
-    "date": "a date",
+_UNCHANGED: Final = frozenset({"string", "integer", "number", "boolean", "json"})
+"""Kinds whose values are the JSON decoder's own."""
+_EXACT: Final[Mapping[str, type[object]]] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
 }
-
-
-def check_items(items: list[T], kind: type[T]) -> list[T]:
-    """Return a list all of whose items are exactly of a type; for hooks."""
-    for item in items:
-        if type(item) is not kind:
-            raise TypeError
-    return items
-
-
-def read_plain(value: object, kind: Kind) -> Any:
-    """Return a value without models in it as its kind; for hooks."""
-    return _read_value(value, kind, "", object)
-
-
-def keep_unknown(raw: Mapping[str, object], known: frozenset[str]) -> dict[str, object]:
-    """Return the fields that a model does not know; for hooks."""
-    return {wire: value for wire, value in raw.items() if wire not in known}

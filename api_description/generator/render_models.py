@@ -182,48 +182,9 @@ def _factory(shape: Shape) -> str:
 
 
 def _render_hook(schema: Schema, templates: Environment) -> str:
-    fields = [
-        {
-            "name": each.name,
-            "kind": each.shape.kind,
-            "secret": each.shape.secret,
-            "lookup": f"raw[{quote(each.wire)}]" if each.required else f"get({quote(each.wire)})",
-            "certain": each.required and not each.shape.nullable,
-            "read": _spell_read(each.shape),
-        }
-        for each in schema.properties
-    ]
     return templates.get_template("hook.jinja").render(
-        model=schema.name,
-        function=_hook_name(schema.name),
-        known=f"_{snake_case(schema.name).upper()}_FIELDS",
-        keys="{" + ", ".join(quote(each.wire) for each in schema.properties) + "}",
-        fields=fields,
-        types={"string": "str", "integer": "int", "boolean": "bool"},
-        uses_get=any(not each.required for each in schema.properties),
+        model=schema.name, name=snake_case(schema.name), attributes=[each.name for each in schema.properties]
     )
-
-
-def _hook_name(model: str) -> str:
-    return f"_read_{snake_case(model)}_rows"
-
-
-def _spell_read(shape: Shape) -> str:
-    """Return the expression that reads `value` (a list) or `item` (of a map)."""
-    if shape.kind == "model" and shape.model is not None:
-        return _hook_name(shape.model)
-    item = shape.item
-    if item is None:
-        return ""
-    if shape.kind == "list":
-        if item.model is not None:
-            return f"{_hook_name(item.model)}(value)"
-        if item.kind in ("string", "integer", "boolean") and not item.secret and not item.nullable:
-            return f"check_items(value, {annotate(Shape(kind=item.kind), 'answer')})"
-        return f"read_plain(value, {spell_kind(shape)})"
-    if item.kind == "json":
-        return "value"
-    return f"read_plain(value, {spell_kind(shape)})"
 
 
 def _write_imports(
@@ -239,11 +200,7 @@ def _write_imports(
     lines = []
     if abstract := sorted(words & {"Iterable", "Mapping", "Sequence"}):
         lines.append(f"from collections.abc import {', '.join(abstract)}")
-    if times := sorted(
-        words & {"date", "datetime"}
-        | ({"date"} if "parse_date" in words else set())
-        | ({"datetime"} if "parse_time" in words else set())
-    ):
+    if times := sorted(words & {"date", "datetime"}):
         lines.append(f"from datetime import {', '.join(times)}")
     if typed := sorted(words & {"Any", "Literal"}):
         lines.append(f"from typing import {', '.join(typed)}")
@@ -259,23 +216,12 @@ def _write_imports(
         }
     )
     for model in borrowed:
-        names = [model]
-        if _hook_name(model) in words:
-            names.append(_hook_name(model))
-        lines.append(
-            f"from openrelay_async.generated.models.{layout.places[model]} import {', '.join(names)}"
-        )
+        lines.append(f"from {PACKAGE}.{layout.places[model]} import {model}")
     lines.append("from openrelay_async.model import ApiModel, frozen")
     if "Secret" in words:
         lines.append("from openrelay_async.redaction import Secret")
-    if tools := sorted(words & {"check_items", "keep_unknown", "read_number", "read_plain"}):
-        lines.append(f"from openrelay_async.structuring import {', '.join(tools)}")
     if "UNSET" in words:
         lines.append("from openrelay_async.unset import UNSET, Unset")
-    if "parse_time" in words:
-        lines.append("\nparse_time = datetime.fromisoformat")
-    if "parse_date" in words:
-        lines.append("\nparse_date = date.fromisoformat")
     return "\n".join(lines)
 
 

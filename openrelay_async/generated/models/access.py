@@ -11,11 +11,8 @@ from typing import Any, Literal
 
 from attrs import field
 
-from openrelay_async.generated.models.shared import KeyRestrictions, _read_key_restrictions_rows
+from openrelay_async.generated.models.shared import KeyRestrictions
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import check_items, keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -385,551 +382,214 @@ class PolicyValidation(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_ACCESS_DECISION_FIELDS = frozenset({"allow", "deniedBy", "message", "permission", "policies"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_access_decision_rows(rows: Iterable[Any]) -> list[AccessDecision]:
-    models = []
-    new = AccessDecision._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["allow"]) is not bool:
-            raise TypeError
-        draft.allow = value
-        if type(value := get("deniedBy")) is not str and value is not None:
-            raise TypeError
-        draft.denied_by = value
-        if type(value := raw["message"]) is not str:
-            raise TypeError
-        draft.message = value
-        if type(value := raw["permission"]) is not str:
-            raise TypeError
-        draft.permission = value
-        if type(value := raw["policies"]) is list:
-            draft.policies = _read_access_decision_policy_rows(value)
-        elif value is None:
-            draft.policies = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _ACCESS_DECISION_FIELDS.issuperset(raw) else keep_unknown(raw, _ACCESS_DECISION_FIELDS)
-        )
+def _fill_access_decision(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.allow,
+        draft.denied_by,
+        draft.message,
+        draft.permission,
+        draft.policies,
+        draft.extra,
+    ) in rows:
         draft.__class__ = AccessDecision
-        models.append(draft)
-    return models
 
 
-AccessDecision._read_rows = _read_access_decision_rows
+AccessDecision.fill = _fill_access_decision
 
 
-_ACCESS_DECISION_POLICY_FIELDS = frozenset({"id", "source"})
-
-
-def _read_access_decision_policy_rows(rows: Iterable[Any]) -> list[AccessDecisionPolicy]:
-    models = []
-    new = AccessDecisionPolicy._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["source"]) is not str:
-            raise TypeError
-        draft.source = value
-        draft.extra = (
-            {}
-            if _ACCESS_DECISION_POLICY_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _ACCESS_DECISION_POLICY_FIELDS)
-        )
+def _fill_access_decision_policy(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.source,
+        draft.extra,
+    ) in rows:
         draft.__class__ = AccessDecisionPolicy
-        models.append(draft)
-    return models
 
 
-AccessDecisionPolicy._read_rows = _read_access_decision_policy_rows
+AccessDecisionPolicy.fill = _fill_access_decision_policy
 
 
-_AUTHZ_CATALOG_FIELDS = frozenset({"areas", "roles", "sessionOnlyActions", "templates"})
-
-
-def _read_authz_catalog_rows(rows: Iterable[Any]) -> list[AuthzCatalog]:
-    models = []
-    new = AuthzCatalog._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["areas"]) is list:
-            draft.areas = _read_permission_area_rows(value)
-        elif value is None:
-            draft.areas = []
-        else:
-            raise TypeError
-        if type(value := raw["roles"]) is list:
-            draft.roles = _read_builtin_role_rows(value)
-        elif value is None:
-            draft.roles = []
-        else:
-            raise TypeError
-        if type(value := raw["sessionOnlyActions"]) is list:
-            draft.session_only_actions = check_items(value, str)
-        elif value is None:
-            draft.session_only_actions = []
-        else:
-            raise TypeError
-        if type(value := raw["templates"]) is list:
-            draft.templates = _read_key_template_rows(value)
-        elif value is None:
-            draft.templates = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _AUTHZ_CATALOG_FIELDS.issuperset(raw) else keep_unknown(raw, _AUTHZ_CATALOG_FIELDS)
-        )
+def _fill_authz_catalog(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.areas,
+        draft.roles,
+        draft.session_only_actions,
+        draft.templates,
+        draft.extra,
+    ) in rows:
         draft.__class__ = AuthzCatalog
-        models.append(draft)
-    return models
 
 
-AuthzCatalog._read_rows = _read_authz_catalog_rows
+AuthzCatalog.fill = _fill_authz_catalog
 
 
-_AUTHZ_POLICY_FIELDS = frozenset(
-    {
-        "cedar",
-        "cedarText",
-        "createdAt",
-        "createdBy",
-        "description",
-        "enabled",
-        "endpoints",
-        "guardrail",
-        "id",
-        "ipRanges",
-        "kind",
-        "models",
-        "name",
-        "stale",
-        "updatedAt",
-        "updatedBy",
-    }
-)
-
-
-def _read_authz_policy_rows(rows: Iterable[Any]) -> list[AuthzPolicy]:
-    models = []
-    new = AuthzPolicy._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("cedar")) is not str and value is not None:
-            raise TypeError
-        draft.cedar = value
-        if type(value := get("cedarText")) is not str and value is not None:
-            raise TypeError
-        draft.cedar_text = value
-        if value := get("createdAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("createdBy")) is not str and value is not None:
-            raise TypeError
-        draft.created_by = value
-        if type(value := get("description")) is not str and value is not None:
-            raise TypeError
-        draft.description = value
-        if type(value := raw["enabled"]) is not bool:
-            raise TypeError
-        draft.enabled = value
-        if type(value := get("endpoints")) is list:
-            draft.endpoints = check_items(value, str)
-        elif value is None:
-            draft.endpoints = []
-        else:
-            raise TypeError
-        if type(value := get("guardrail")) is not str and value is not None:
-            raise TypeError
-        draft.guardrail = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("ipRanges")) is list:
-            draft.ip_ranges = check_items(value, str)
-        elif value is None:
-            draft.ip_ranges = []
-        else:
-            raise TypeError
-        if type(value := raw["kind"]) is not str:
-            raise TypeError
-        draft.kind = value
-        if type(value := get("models")) is list:
-            draft.models = check_items(value, str)
-        elif value is None:
-            draft.models = []
-        else:
-            raise TypeError
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := get("stale")) is not str and value is not None:
-            raise TypeError
-        draft.stale = value
-        if value := get("updatedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        if type(value := get("updatedBy")) is not str and value is not None:
-            raise TypeError
-        draft.updated_by = value
-        draft.extra = {} if _AUTHZ_POLICY_FIELDS.issuperset(raw) else keep_unknown(raw, _AUTHZ_POLICY_FIELDS)
+def _fill_authz_policy(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cedar,
+        draft.cedar_text,
+        draft.created_at,
+        draft.created_by,
+        draft.description,
+        draft.enabled,
+        draft.endpoints,
+        draft.guardrail,
+        draft.id,
+        draft.ip_ranges,
+        draft.kind,
+        draft.models,
+        draft.name,
+        draft.stale,
+        draft.updated_at,
+        draft.updated_by,
+        draft.extra,
+    ) in rows:
         draft.__class__ = AuthzPolicy
-        models.append(draft)
-    return models
 
 
-AuthzPolicy._read_rows = _read_authz_policy_rows
+AuthzPolicy.fill = _fill_authz_policy
 
 
-_AUTHZ_SETTINGS_FIELDS = frozenset({"maxKeyLifetimeDays", "updatedAt", "updatedBy"})
-
-
-def _read_authz_settings_rows(rows: Iterable[Any]) -> list[AuthzSettings]:
-    models = []
-    new = AuthzSettings._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["maxKeyLifetimeDays"]) is not int:
-            raise TypeError
-        draft.max_key_lifetime_days = value
-        if value := get("updatedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        if type(value := get("updatedBy")) is not str and value is not None:
-            raise TypeError
-        draft.updated_by = value
-        draft.extra = (
-            {} if _AUTHZ_SETTINGS_FIELDS.issuperset(raw) else keep_unknown(raw, _AUTHZ_SETTINGS_FIELDS)
-        )
+def _fill_authz_settings(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.max_key_lifetime_days,
+        draft.updated_at,
+        draft.updated_by,
+        draft.extra,
+    ) in rows:
         draft.__class__ = AuthzSettings
-        models.append(draft)
-    return models
 
 
-AuthzSettings._read_rows = _read_authz_settings_rows
+AuthzSettings.fill = _fill_authz_settings
 
 
-_BUILTIN_ROLE_FIELDS = frozenset({"all", "description", "grants", "id", "name"})
-
-
-def _read_builtin_role_rows(rows: Iterable[Any]) -> list[BuiltinRole]:
-    models = []
-    new = BuiltinRole._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("all")) is not bool and value is not None:
-            raise TypeError
-        draft.all = value
-        if type(value := raw["description"]) is not str:
-            raise TypeError
-        draft.description = value
-        if type(value := raw["grants"]) is list:
-            draft.grants = check_items(value, str)
-        elif value is None:
-            draft.grants = []
-        else:
-            raise TypeError
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        draft.extra = {} if _BUILTIN_ROLE_FIELDS.issuperset(raw) else keep_unknown(raw, _BUILTIN_ROLE_FIELDS)
+def _fill_builtin_role(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.all,
+        draft.description,
+        draft.grants,
+        draft.id,
+        draft.name,
+        draft.extra,
+    ) in rows:
         draft.__class__ = BuiltinRole
-        models.append(draft)
-    return models
 
 
-BuiltinRole._read_rows = _read_builtin_role_rows
+BuiltinRole.fill = _fill_builtin_role
 
 
-_CREATE_ACCESS_REQUEST_RESULT_FIELDS = frozenset({"id", "status"})
-
-
-def _read_create_access_request_result_rows(rows: Iterable[Any]) -> list[CreateAccessRequestResult]:
-    models = []
-    new = CreateAccessRequestResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _CREATE_ACCESS_REQUEST_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _CREATE_ACCESS_REQUEST_RESULT_FIELDS)
-        )
+def _fill_create_access_request_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = CreateAccessRequestResult
-        models.append(draft)
-    return models
 
 
-CreateAccessRequestResult._read_rows = _read_create_access_request_result_rows
+CreateAccessRequestResult.fill = _fill_create_access_request_result
 
 
-_EFFECTIVE_ACCESS_FIELDS = frozenset(
-    {
-        "actions",
-        "active",
-        "allModels",
-        "keyKind",
-        "models",
-        "permissions",
-        "principalId",
-        "principalType",
-        "restrictions",
-        "roleId",
-        "roleName",
-    }
-)
-
-
-def _read_effective_access_rows(rows: Iterable[Any]) -> list[EffectiveAccess]:
-    models = []
-    new = EffectiveAccess._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["actions"]) is list:
-            draft.actions = check_items(value, str)
-        elif value is None:
-            draft.actions = []
-        else:
-            raise TypeError
-        if type(value := get("active")) is not bool and value is not None:
-            raise TypeError
-        draft.active = value
-        if type(value := raw["allModels"]) is not bool:
-            raise TypeError
-        draft.all_models = value
-        if type(value := get("keyKind")) is not str and value is not None:
-            raise TypeError
-        draft.key_kind = value
-        if type(value := get("models")) is list:
-            draft.models = check_items(value, str)
-        elif value is None:
-            draft.models = []
-        else:
-            raise TypeError
-        if type(value := raw["permissions"]) is list:
-            draft.permissions = check_items(value, str)
-        elif value is None:
-            draft.permissions = []
-        else:
-            raise TypeError
-        if type(value := raw["principalId"]) is not str:
-            raise TypeError
-        draft.principal_id = value
-        if type(value := raw["principalType"]) is not str:
-            raise TypeError
-        draft.principal_type = value
-        value = get("restrictions")
-        draft.restrictions = None if value is None else _read_key_restrictions_rows((value,))[0]
-        if type(value := get("roleId")) is not str and value is not None:
-            raise TypeError
-        draft.role_id = value
-        if type(value := get("roleName")) is not str and value is not None:
-            raise TypeError
-        draft.role_name = value
-        draft.extra = (
-            {} if _EFFECTIVE_ACCESS_FIELDS.issuperset(raw) else keep_unknown(raw, _EFFECTIVE_ACCESS_FIELDS)
-        )
+def _fill_effective_access(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.actions,
+        draft.active,
+        draft.all_models,
+        draft.key_kind,
+        draft.models,
+        draft.permissions,
+        draft.principal_id,
+        draft.principal_type,
+        draft.restrictions,
+        draft.role_id,
+        draft.role_name,
+        draft.extra,
+    ) in rows:
         draft.__class__ = EffectiveAccess
-        models.append(draft)
-    return models
 
 
-EffectiveAccess._read_rows = _read_effective_access_rows
+EffectiveAccess.fill = _fill_effective_access
 
 
-_KEY_TEMPLATE_FIELDS = frozenset({"description", "id", "name", "permissions", "providerOnly"})
-
-
-def _read_key_template_rows(rows: Iterable[Any]) -> list[KeyTemplate]:
-    models = []
-    new = KeyTemplate._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["description"]) is not str:
-            raise TypeError
-        draft.description = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["permissions"]) is list:
-            draft.permissions = check_items(value, str)
-        elif value is None:
-            draft.permissions = []
-        else:
-            raise TypeError
-        if type(value := raw["providerOnly"]) is not bool:
-            raise TypeError
-        draft.provider_only = value
-        draft.extra = {} if _KEY_TEMPLATE_FIELDS.issuperset(raw) else keep_unknown(raw, _KEY_TEMPLATE_FIELDS)
+def _fill_key_template(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.description,
+        draft.id,
+        draft.name,
+        draft.permissions,
+        draft.provider_only,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KeyTemplate
-        models.append(draft)
-    return models
 
 
-KeyTemplate._read_rows = _read_key_template_rows
+KeyTemplate.fill = _fill_key_template
 
 
-_PERMISSION_AREA_FIELDS = frozenset({"id", "label", "levels"})
-
-
-def _read_permission_area_rows(rows: Iterable[Any]) -> list[PermissionArea]:
-    models = []
-    new = PermissionArea._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["label"]) is not str:
-            raise TypeError
-        draft.label = value
-        if type(value := raw["levels"]) is list:
-            draft.levels = _read_permission_level_rows(value)
-        elif value is None:
-            draft.levels = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _PERMISSION_AREA_FIELDS.issuperset(raw) else keep_unknown(raw, _PERMISSION_AREA_FIELDS)
-        )
+def _fill_permission_area(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.label,
+        draft.levels,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PermissionArea
-        models.append(draft)
-    return models
 
 
-PermissionArea._read_rows = _read_permission_area_rows
+PermissionArea.fill = _fill_permission_area
 
 
-_PERMISSION_LEVEL_FIELDS = frozenset({"actions", "description", "id", "label", "sessionOnly"})
-
-
-def _read_permission_level_rows(rows: Iterable[Any]) -> list[PermissionLevel]:
-    models = []
-    new = PermissionLevel._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["actions"]) is list:
-            draft.actions = check_items(value, str)
-        elif value is None:
-            draft.actions = []
-        else:
-            raise TypeError
-        if type(value := raw["description"]) is not str:
-            raise TypeError
-        draft.description = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["label"]) is not str:
-            raise TypeError
-        draft.label = value
-        if type(value := raw["sessionOnly"]) is not bool:
-            raise TypeError
-        draft.session_only = value
-        draft.extra = (
-            {} if _PERMISSION_LEVEL_FIELDS.issuperset(raw) else keep_unknown(raw, _PERMISSION_LEVEL_FIELDS)
-        )
+def _fill_permission_level(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.actions,
+        draft.description,
+        draft.id,
+        draft.label,
+        draft.session_only,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PermissionLevel
-        models.append(draft)
-    return models
 
 
-PermissionLevel._read_rows = _read_permission_level_rows
+PermissionLevel.fill = _fill_permission_level
 
 
-_POLICY_DIAGNOSTIC_FIELDS = frozenset({"column", "line", "message"})
-
-
-def _read_policy_diagnostic_rows(rows: Iterable[Any]) -> list[PolicyDiagnostic]:
-    models = []
-    new = PolicyDiagnostic._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("column")) is not int and value is not None:
-            raise TypeError
-        draft.column = value
-        if type(value := get("line")) is not int and value is not None:
-            raise TypeError
-        draft.line = value
-        if type(value := raw["message"]) is not str:
-            raise TypeError
-        draft.message = value
-        draft.extra = (
-            {} if _POLICY_DIAGNOSTIC_FIELDS.issuperset(raw) else keep_unknown(raw, _POLICY_DIAGNOSTIC_FIELDS)
-        )
+def _fill_policy_diagnostic(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.column,
+        draft.line,
+        draft.message,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PolicyDiagnostic
-        models.append(draft)
-    return models
 
 
-PolicyDiagnostic._read_rows = _read_policy_diagnostic_rows
+PolicyDiagnostic.fill = _fill_policy_diagnostic
 
 
-_POLICY_VALIDATION_FIELDS = frozenset({"diagnostics", "lockout", "valid"})
-
-
-def _read_policy_validation_rows(rows: Iterable[Any]) -> list[PolicyValidation]:
-    models = []
-    new = PolicyValidation._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["diagnostics"]) is list:
-            draft.diagnostics = _read_policy_diagnostic_rows(value)
-        elif value is None:
-            draft.diagnostics = []
-        else:
-            raise TypeError
-        if type(value := raw["lockout"]) is list:
-            draft.lockout = check_items(value, str)
-        elif value is None:
-            draft.lockout = []
-        else:
-            raise TypeError
-        if type(value := raw["valid"]) is not bool:
-            raise TypeError
-        draft.valid = value
-        draft.extra = (
-            {} if _POLICY_VALIDATION_FIELDS.issuperset(raw) else keep_unknown(raw, _POLICY_VALIDATION_FIELDS)
-        )
+def _fill_policy_validation(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.diagnostics,
+        draft.lockout,
+        draft.valid,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PolicyValidation
-        models.append(draft)
-    return models
 
 
-PolicyValidation._read_rows = _read_policy_validation_rows
+PolicyValidation.fill = _fill_policy_validation

@@ -11,17 +11,9 @@ from typing import Any, Literal
 
 from attrs import field
 
-from openrelay_async.generated.models.shared import (
-    KeyBudget,
-    KeyRestrictions,
-    _read_key_budget_rows,
-    _read_key_restrictions_rows,
-)
+from openrelay_async.generated.models.shared import KeyBudget, KeyRestrictions
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import check_items, keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -380,543 +372,219 @@ class WhoamiKey(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_ACCEPT_INVITE_RESULT_FIELDS = frozenset({"organizationId", "role"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_accept_invite_result_rows(rows: Iterable[Any]) -> list[AcceptInviteResult]:
-    models = []
-    new = AcceptInviteResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := raw["role"]) is not str:
-            raise TypeError
-        draft.role = value
-        draft.extra = (
-            {}
-            if _ACCEPT_INVITE_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _ACCEPT_INVITE_RESULT_FIELDS)
-        )
+def _fill_accept_invite_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.organization_id,
+        draft.role,
+        draft.extra,
+    ) in rows:
         draft.__class__ = AcceptInviteResult
-        models.append(draft)
-    return models
 
 
-AcceptInviteResult._read_rows = _read_accept_invite_result_rows
+AcceptInviteResult.fill = _fill_accept_invite_result
 
 
-_CLI_SESSION_FIELDS = frozenset(
-    {"createdAt", "deviceName", "expiresAt", "id", "lastUsedAt", "orgId", "orgName", "revokedAt"}
-)
-
-
-def _read_cli_session_rows(rows: Iterable[Any]) -> list[CliSession]:
-    models = []
-    new = CliSession._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("deviceName")) is not str and value is not None:
-            raise TypeError
-        draft.device_name = value
-        if value := raw["expiresAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if value := get("lastUsedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.last_used_at = value or None
-        if type(value := raw["orgId"]) is not str:
-            raise TypeError
-        draft.org_id = value
-        if type(value := get("orgName")) is not str and value is not None:
-            raise TypeError
-        draft.org_name = value
-        if value := get("revokedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.revoked_at = value or None
-        draft.extra = {} if _CLI_SESSION_FIELDS.issuperset(raw) else keep_unknown(raw, _CLI_SESSION_FIELDS)
+def _fill_cli_session(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.device_name,
+        draft.expires_at,
+        draft.id,
+        draft.last_used_at,
+        draft.org_id,
+        draft.org_name,
+        draft.revoked_at,
+        draft.extra,
+    ) in rows:
         draft.__class__ = CliSession
-        models.append(draft)
-    return models
 
 
-CliSession._read_rows = _read_cli_session_rows
+CliSession.fill = _fill_cli_session
 
 
-_CLI_SESSION_LIST_FIELDS = frozenset({"sessions"})
-
-
-def _read_cli_session_list_rows(rows: Iterable[Any]) -> list[CliSessionList]:
-    models = []
-    new = CliSessionList._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["sessions"]) is list:
-            draft.sessions = _read_cli_session_rows(value)
-        elif value is None:
-            draft.sessions = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _CLI_SESSION_LIST_FIELDS.issuperset(raw) else keep_unknown(raw, _CLI_SESSION_LIST_FIELDS)
-        )
+def _fill_cli_session_list(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.sessions,
+        draft.extra,
+    ) in rows:
         draft.__class__ = CliSessionList
-        models.append(draft)
-    return models
 
 
-CliSessionList._read_rows = _read_cli_session_list_rows
+CliSessionList.fill = _fill_cli_session_list
 
 
-_DEVICE_LOGIN_FIELDS = frozenset(
-    {"deviceCode", "expiresIn", "interval", "userCode", "verificationUri", "verificationUriComplete"}
-)
-
-
-def _read_device_login_rows(rows: Iterable[Any]) -> list[DeviceLogin]:
-    models = []
-    new = DeviceLogin._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["deviceCode"]) is str:
-            draft.device_code = Secret(value)
-        else:
-            raise TypeError
-        if type(value := raw["expiresIn"]) is not int:
-            raise TypeError
-        draft.expires_in = value
-        if type(value := raw["interval"]) is not int:
-            raise TypeError
-        draft.interval = value
-        if type(value := raw["userCode"]) is not str:
-            raise TypeError
-        draft.user_code = value
-        if type(value := raw["verificationUri"]) is not str:
-            raise TypeError
-        draft.verification_uri = value
-        if type(value := raw["verificationUriComplete"]) is not str:
-            raise TypeError
-        draft.verification_uri_complete = value
-        draft.extra = {} if _DEVICE_LOGIN_FIELDS.issuperset(raw) else keep_unknown(raw, _DEVICE_LOGIN_FIELDS)
+def _fill_device_login(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.device_code,
+        draft.expires_in,
+        draft.interval,
+        draft.user_code,
+        draft.verification_uri,
+        draft.verification_uri_complete,
+        draft.extra,
+    ) in rows:
         draft.__class__ = DeviceLogin
-        models.append(draft)
-    return models
 
 
-DeviceLogin._read_rows = _read_device_login_rows
+DeviceLogin.fill = _fill_device_login
 
 
-_DEVICE_LOGIN_DETAILS_FIELDS = frozenset({"clientIp", "deviceName", "requestedAt", "status"})
-
-
-def _read_device_login_details_rows(rows: Iterable[Any]) -> list[DeviceLoginDetails]:
-    models = []
-    new = DeviceLoginDetails._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("clientIp")) is not str and value is not None:
-            raise TypeError
-        draft.client_ip = value
-        if type(value := raw["deviceName"]) is not str:
-            raise TypeError
-        draft.device_name = value
-        if value := raw["requestedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.requested_at = value or None
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _DEVICE_LOGIN_DETAILS_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _DEVICE_LOGIN_DETAILS_FIELDS)
-        )
+def _fill_device_login_details(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.client_ip,
+        draft.device_name,
+        draft.requested_at,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = DeviceLoginDetails
-        models.append(draft)
-    return models
 
 
-DeviceLoginDetails._read_rows = _read_device_login_details_rows
+DeviceLoginDetails.fill = _fill_device_login_details
 
 
-_DEVICE_LOGIN_TOKEN_FIELDS = frozenset(
-    {"email", "expiresAt", "orgId", "orgName", "sessionId", "token", "tokenType", "userId"}
-)
-
-
-def _read_device_login_token_rows(rows: Iterable[Any]) -> list[DeviceLoginToken]:
-    models = []
-    new = DeviceLoginToken._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["email"]) is not str:
-            raise TypeError
-        draft.email = value
-        if value := raw["expiresAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := raw["orgId"]) is not str:
-            raise TypeError
-        draft.org_id = value
-        if type(value := get("orgName")) is not str and value is not None:
-            raise TypeError
-        draft.org_name = value
-        if type(value := raw["sessionId"]) is not str:
-            raise TypeError
-        draft.session_id = value
-        if type(value := raw["token"]) is str:
-            draft.token = Secret(value)
-        else:
-            raise TypeError
-        if type(value := raw["tokenType"]) is not str:
-            raise TypeError
-        draft.token_type = value
-        if type(value := raw["userId"]) is not str:
-            raise TypeError
-        draft.user_id = value
-        draft.extra = (
-            {}
-            if _DEVICE_LOGIN_TOKEN_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _DEVICE_LOGIN_TOKEN_FIELDS)
-        )
+def _fill_device_login_token(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.email,
+        draft.expires_at,
+        draft.org_id,
+        draft.org_name,
+        draft.session_id,
+        draft.token,
+        draft.token_type,
+        draft.user_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = DeviceLoginToken
-        models.append(draft)
-    return models
 
 
-DeviceLoginToken._read_rows = _read_device_login_token_rows
+DeviceLoginToken.fill = _fill_device_login_token
 
 
-_ME_FIELDS = frozenset({"organizations", "user"})
-
-
-def _read_me_rows(rows: Iterable[Any]) -> list[Me]:
-    models = []
-    new = Me._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["organizations"]) is list:
-            draft.organizations = _read_org_membership_rows(value)
-        elif value is None:
-            draft.organizations = []
-        else:
-            raise TypeError
-        draft.user = _read_user_profile_rows((raw["user"],))[0]
-        draft.extra = {} if _ME_FIELDS.issuperset(raw) else keep_unknown(raw, _ME_FIELDS)
+def _fill_me(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.organizations,
+        draft.user,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Me
-        models.append(draft)
-    return models
 
 
-Me._read_rows = _read_me_rows
+Me.fill = _fill_me
 
 
-_MY_INVITE_FIELDS = frozenset(
-    {"expiresAt", "invitedAt", "inviterEmail", "organizationId", "organizationName", "role"}
-)
-
-
-def _read_my_invite_rows(rows: Iterable[Any]) -> list[MyInvite]:
-    models = []
-    new = MyInvite._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := get("expiresAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if value := raw["invitedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.invited_at = value or None
-        if type(value := get("inviterEmail")) is not str and value is not None:
-            raise TypeError
-        draft.inviter_email = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := get("organizationName")) is not str and value is not None:
-            raise TypeError
-        draft.organization_name = value
-        if type(value := raw["role"]) is not str:
-            raise TypeError
-        draft.role = value
-        draft.extra = {} if _MY_INVITE_FIELDS.issuperset(raw) else keep_unknown(raw, _MY_INVITE_FIELDS)
+def _fill_my_invite(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.expires_at,
+        draft.invited_at,
+        draft.inviter_email,
+        draft.organization_id,
+        draft.organization_name,
+        draft.role,
+        draft.extra,
+    ) in rows:
         draft.__class__ = MyInvite
-        models.append(draft)
-    return models
 
 
-MyInvite._read_rows = _read_my_invite_rows
+MyInvite.fill = _fill_my_invite
 
 
-_ORG_FEATURES_FIELDS = frozenset({"batch", "publicEndpoint"})
-
-
-def _read_org_features_rows(rows: Iterable[Any]) -> list[OrgFeatures]:
-    models = []
-    new = OrgFeatures._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["batch"]) is not bool:
-            raise TypeError
-        draft.batch = value
-        if type(value := raw["publicEndpoint"]) is not bool:
-            raise TypeError
-        draft.public_endpoint = value
-        draft.extra = {} if _ORG_FEATURES_FIELDS.issuperset(raw) else keep_unknown(raw, _ORG_FEATURES_FIELDS)
+def _fill_org_features(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.batch,
+        draft.public_endpoint,
+        draft.extra,
+    ) in rows:
         draft.__class__ = OrgFeatures
-        models.append(draft)
-    return models
 
 
-OrgFeatures._read_rows = _read_org_features_rows
+OrgFeatures.fill = _fill_org_features
 
 
-_ORG_MEMBERSHIP_FIELDS = frozenset(
-    {"features", "name", "organizationId", "role", "maxKeyLifetimeDays", "permissions", "roleName"}
-)
-
-
-def _read_org_membership_rows(rows: Iterable[Any]) -> list[OrgMembership]:
-    models = []
-    new = OrgMembership._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        value = get("features")
-        draft.features = None if value is None else _read_org_features_rows((value,))[0]
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := raw["role"]) is not str:
-            raise TypeError
-        draft.role = value
-        if type(value := get("maxKeyLifetimeDays")) is not int and value is not None:
-            raise TypeError
-        draft.max_key_lifetime_days = value
-        if type(value := get("permissions")) is list:
-            draft.permissions = check_items(value, str)
-        elif value is None:
-            draft.permissions = []
-        else:
-            raise TypeError
-        if type(value := get("roleName")) is not str and value is not None:
-            raise TypeError
-        draft.role_name = value
-        draft.extra = (
-            {} if _ORG_MEMBERSHIP_FIELDS.issuperset(raw) else keep_unknown(raw, _ORG_MEMBERSHIP_FIELDS)
-        )
+def _fill_org_membership(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.features,
+        draft.name,
+        draft.organization_id,
+        draft.role,
+        draft.max_key_lifetime_days,
+        draft.permissions,
+        draft.role_name,
+        draft.extra,
+    ) in rows:
         draft.__class__ = OrgMembership
-        models.append(draft)
-    return models
 
 
-OrgMembership._read_rows = _read_org_membership_rows
+OrgMembership.fill = _fill_org_membership
 
 
-_USER_PROFILE_FIELDS = frozenset({"avatarUrl", "defaultOrganizationId", "email", "fullName", "id"})
-
-
-def _read_user_profile_rows(rows: Iterable[Any]) -> list[UserProfile]:
-    models = []
-    new = UserProfile._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("avatarUrl")) is not str and value is not None:
-            raise TypeError
-        draft.avatar_url = value
-        if type(value := get("defaultOrganizationId")) is not str and value is not None:
-            raise TypeError
-        draft.default_organization_id = value
-        if type(value := raw["email"]) is not str:
-            raise TypeError
-        draft.email = value
-        if type(value := get("fullName")) is not str and value is not None:
-            raise TypeError
-        draft.full_name = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        draft.extra = {} if _USER_PROFILE_FIELDS.issuperset(raw) else keep_unknown(raw, _USER_PROFILE_FIELDS)
+def _fill_user_profile(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.avatar_url,
+        draft.default_organization_id,
+        draft.email,
+        draft.full_name,
+        draft.id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = UserProfile
-        models.append(draft)
-    return models
 
 
-UserProfile._read_rows = _read_user_profile_rows
+UserProfile.fill = _fill_user_profile
 
 
-_WHOAMI_FIELDS = frozenset(
-    {
-        "availableOrgs",
-        "email",
-        "organizationId",
-        "organizationName",
-        "principalType",
-        "role",
-        "scopes",
-        "userId",
-        "key",
-        "keyKind",
-        "ownerUserId",
-        "permissions",
-        "platformAdmin",
-        "restrictions",
-        "roleName",
-    }
-)
-
-
-def _read_whoami_rows(rows: Iterable[Any]) -> list[Whoami]:
-    models = []
-    new = Whoami._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("availableOrgs")) is list:
-            draft.available_orgs = _read_org_membership_rows(value)
-        elif value is None:
-            draft.available_orgs = []
-        else:
-            raise TypeError
-        if type(value := get("email")) is not str and value is not None:
-            raise TypeError
-        draft.email = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := get("organizationName")) is not str and value is not None:
-            raise TypeError
-        draft.organization_name = value
-        if type(value := raw["principalType"]) is not str:
-            raise TypeError
-        draft.principal_type = value
-        if type(value := get("role")) is not str and value is not None:
-            raise TypeError
-        draft.role = value
-        if type(value := get("scopes")) is list:
-            draft.scopes = check_items(value, str)
-        elif value is None:
-            draft.scopes = []
-        else:
-            raise TypeError
-        if type(value := get("userId")) is not str and value is not None:
-            raise TypeError
-        draft.user_id = value
-        value = get("key")
-        draft.key = None if value is None else _read_whoami_key_rows((value,))[0]
-        if type(value := get("keyKind")) is not str and value is not None:
-            raise TypeError
-        draft.key_kind = value
-        if type(value := get("ownerUserId")) is not str and value is not None:
-            raise TypeError
-        draft.owner_user_id = value
-        if type(value := get("permissions")) is list:
-            draft.permissions = check_items(value, str)
-        elif value is None:
-            draft.permissions = []
-        else:
-            raise TypeError
-        if type(value := get("platformAdmin")) is not bool and value is not None:
-            raise TypeError
-        draft.platform_admin = value
-        value = get("restrictions")
-        draft.restrictions = None if value is None else _read_key_restrictions_rows((value,))[0]
-        if type(value := get("roleName")) is not str and value is not None:
-            raise TypeError
-        draft.role_name = value
-        draft.extra = {} if _WHOAMI_FIELDS.issuperset(raw) else keep_unknown(raw, _WHOAMI_FIELDS)
+def _fill_whoami(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.available_orgs,
+        draft.email,
+        draft.organization_id,
+        draft.organization_name,
+        draft.principal_type,
+        draft.role,
+        draft.scopes,
+        draft.user_id,
+        draft.key,
+        draft.key_kind,
+        draft.owner_user_id,
+        draft.permissions,
+        draft.platform_admin,
+        draft.restrictions,
+        draft.role_name,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Whoami
-        models.append(draft)
-    return models
 
 
-Whoami._read_rows = _read_whoami_rows
+Whoami.fill = _fill_whoami
 
 
-_WHOAMI_KEY_FIELDS = frozenset({"budget", "expiresAt", "expiresInDays", "id", "name", "prefix"})
-
-
-def _read_whoami_key_rows(rows: Iterable[Any]) -> list[WhoamiKey]:
-    models = []
-    new = WhoamiKey._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        value = get("budget")
-        draft.budget = None if value is None else _read_key_budget_rows((value,))[0]
-        if value := get("expiresAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := get("expiresInDays")) is not int and value is not None:
-            raise TypeError
-        draft.expires_in_days = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("name")) is not str and value is not None:
-            raise TypeError
-        draft.name = value
-        if type(value := get("prefix")) is not str and value is not None:
-            raise TypeError
-        draft.prefix = value
-        draft.extra = {} if _WHOAMI_KEY_FIELDS.issuperset(raw) else keep_unknown(raw, _WHOAMI_KEY_FIELDS)
+def _fill_whoami_key(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.budget,
+        draft.expires_at,
+        draft.expires_in_days,
+        draft.id,
+        draft.name,
+        draft.prefix,
+        draft.extra,
+    ) in rows:
         draft.__class__ = WhoamiKey
-        models.append(draft)
-    return models
 
 
-WhoamiKey._read_rows = _read_whoami_key_rows
+WhoamiKey.fill = _fill_whoami_key

@@ -11,18 +11,10 @@ from typing import Any, Literal
 
 from attrs import field
 
-from openrelay_async.generated.models.shared import (
-    KeyBudget,
-    KeyRestrictions,
-    _read_key_budget_rows,
-    _read_key_restrictions_rows,
-)
+from openrelay_async.generated.models.shared import KeyBudget, KeyRestrictions
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import check_items, keep_unknown
 from openrelay_async.unset import UNSET, Unset
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -164,194 +156,54 @@ class KeyBudgetRequest(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_API_KEY_SUMMARY_FIELDS = frozenset(
-    {
-        "createdAt",
-        "expiresAt",
-        "id",
-        "keyPrefix",
-        "lastUsedAt",
-        "name",
-        "revokedAt",
-        "scopes",
-        "budget",
-        "createdBy",
-        "kind",
-        "note",
-        "ownerUserId",
-        "restrictions",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_api_key_summary_rows(rows: Iterable[Any]) -> list[ApiKeySummary]:
-    models = []
-    new = ApiKeySummary._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("expiresAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["keyPrefix"]) is not str:
-            raise TypeError
-        draft.key_prefix = value
-        if value := get("lastUsedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.last_used_at = value or None
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if value := get("revokedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.revoked_at = value or None
-        if type(value := raw["scopes"]) is list:
-            draft.scopes = check_items(value, str)
-        elif value is None:
-            draft.scopes = []
-        else:
-            raise TypeError
-        value = get("budget")
-        draft.budget = None if value is None else _read_key_budget_rows((value,))[0]
-        if type(value := get("createdBy")) is not str and value is not None:
-            raise TypeError
-        draft.created_by = value
-        if type(value := get("kind")) is not str and value is not None:
-            raise TypeError
-        draft.kind = value
-        if type(value := get("note")) is not str and value is not None:
-            raise TypeError
-        draft.note = value
-        if type(value := get("ownerUserId")) is not str and value is not None:
-            raise TypeError
-        draft.owner_user_id = value
-        value = get("restrictions")
-        draft.restrictions = None if value is None else _read_key_restrictions_rows((value,))[0]
-        draft.extra = (
-            {} if _API_KEY_SUMMARY_FIELDS.issuperset(raw) else keep_unknown(raw, _API_KEY_SUMMARY_FIELDS)
-        )
+def _fill_api_key_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.expires_at,
+        draft.id,
+        draft.key_prefix,
+        draft.last_used_at,
+        draft.name,
+        draft.revoked_at,
+        draft.scopes,
+        draft.budget,
+        draft.created_by,
+        draft.kind,
+        draft.note,
+        draft.owner_user_id,
+        draft.restrictions,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ApiKeySummary
-        models.append(draft)
-    return models
 
 
-ApiKeySummary._read_rows = _read_api_key_summary_rows
+ApiKeySummary.fill = _fill_api_key_summary
 
 
-_CREATE_API_KEY_RESULT_FIELDS = frozenset(
-    {
-        "createdAt",
-        "id",
-        "key",
-        "keyPrefix",
-        "name",
-        "organizationId",
-        "scopes",
-        "budget",
-        "cedar",
-        "expiresAt",
-        "kind",
-        "ownerUserId",
-        "permissions",
-        "restrictions",
-    }
-)
-
-
-def _read_create_api_key_result_rows(rows: Iterable[Any]) -> list[CreateApiKeyResult]:
-    models = []
-    new = CreateApiKeyResult._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["key"]) is str:
-            draft.key = Secret(value)
-        else:
-            raise TypeError
-        if type(value := raw["keyPrefix"]) is not str:
-            raise TypeError
-        draft.key_prefix = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := raw["scopes"]) is list:
-            draft.scopes = check_items(value, str)
-        elif value is None:
-            draft.scopes = []
-        else:
-            raise TypeError
-        value = get("budget")
-        draft.budget = None if value is None else _read_key_budget_rows((value,))[0]
-        if type(value := get("cedar")) is not str and value is not None:
-            raise TypeError
-        draft.cedar = value
-        if value := get("expiresAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := get("kind")) is not str and value is not None:
-            raise TypeError
-        draft.kind = value
-        if type(value := get("ownerUserId")) is not str and value is not None:
-            raise TypeError
-        draft.owner_user_id = value
-        if type(value := get("permissions")) is list:
-            draft.permissions = check_items(value, str)
-        elif value is None:
-            draft.permissions = []
-        else:
-            raise TypeError
-        value = get("restrictions")
-        draft.restrictions = None if value is None else _read_key_restrictions_rows((value,))[0]
-        draft.extra = (
-            {}
-            if _CREATE_API_KEY_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _CREATE_API_KEY_RESULT_FIELDS)
-        )
+def _fill_create_api_key_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.id,
+        draft.key,
+        draft.key_prefix,
+        draft.name,
+        draft.organization_id,
+        draft.scopes,
+        draft.budget,
+        draft.cedar,
+        draft.expires_at,
+        draft.kind,
+        draft.owner_user_id,
+        draft.permissions,
+        draft.restrictions,
+        draft.extra,
+    ) in rows:
         draft.__class__ = CreateApiKeyResult
-        models.append(draft)
-    return models
 
 
-CreateApiKeyResult._read_rows = _read_create_api_key_result_rows
+CreateApiKeyResult.fill = _fill_create_api_key_result

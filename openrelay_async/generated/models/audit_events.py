@@ -10,9 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -57,69 +54,25 @@ class AuditEvent(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_AUDIT_EVENT_FIELDS = frozenset(
-    {
-        "actor",
-        "after",
-        "before",
-        "createdAt",
-        "event",
-        "id",
-        "requestId",
-        "sourceIp",
-        "targetId",
-        "targetType",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_audit_event_rows(rows: Iterable[Any]) -> list[AuditEvent]:
-    models = []
-    new = AuditEvent._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["actor"]) is not str:
-            raise TypeError
-        draft.actor = value
-        if type(value := get("after")) is not str and value is not None:
-            raise TypeError
-        draft.after = value
-        if type(value := get("before")) is not str and value is not None:
-            raise TypeError
-        draft.before = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["event"]) is not str:
-            raise TypeError
-        draft.event = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("requestId")) is not str and value is not None:
-            raise TypeError
-        draft.request_id = value
-        if type(value := get("sourceIp")) is not str and value is not None:
-            raise TypeError
-        draft.source_ip = value
-        if type(value := raw["targetId"]) is not str:
-            raise TypeError
-        draft.target_id = value
-        if type(value := raw["targetType"]) is not str:
-            raise TypeError
-        draft.target_type = value
-        draft.extra = {} if _AUDIT_EVENT_FIELDS.issuperset(raw) else keep_unknown(raw, _AUDIT_EVENT_FIELDS)
+def _fill_audit_event(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.actor,
+        draft.after,
+        draft.before,
+        draft.created_at,
+        draft.event,
+        draft.id,
+        draft.request_id,
+        draft.source_ip,
+        draft.target_id,
+        draft.target_type,
+        draft.extra,
+    ) in rows:
         draft.__class__ = AuditEvent
-        models.append(draft)
-    return models
 
 
-AuditEvent._read_rows = _read_audit_event_rows
+AuditEvent.fill = _fill_audit_event

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from attrs import field
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown, read_plain
 
 
 @frozen(kw_only=True)
@@ -129,153 +128,61 @@ class BatchUsage(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_BATCH_OBJECT_FIELDS = frozenset(
-    {
-        "cancelled_at",
-        "completed_at",
-        "completion_window",
-        "created_at",
-        "endpoint",
-        "error_file_id",
-        "expired_at",
-        "expires_at",
-        "failed_at",
-        "id",
-        "input_file_id",
-        "metadata",
-        "model",
-        "object",
-        "output_file_id",
-        "request_counts",
-        "status",
-        "usage",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_batch_object_rows(rows: Iterable[Any]) -> list[BatchObject]:
-    models = []
-    new = BatchObject._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("cancelled_at")) is not int and value is not None:
-            raise TypeError
-        draft.cancelled_at = value
-        if type(value := get("completed_at")) is not int and value is not None:
-            raise TypeError
-        draft.completed_at = value
-        if type(value := raw["completion_window"]) is not str:
-            raise TypeError
-        draft.completion_window = value
-        if type(value := raw["created_at"]) is not int:
-            raise TypeError
-        draft.created_at = value
-        if type(value := raw["endpoint"]) is not str:
-            raise TypeError
-        draft.endpoint = value
-        if type(value := get("error_file_id")) is not str and value is not None:
-            raise TypeError
-        draft.error_file_id = value
-        if type(value := get("expired_at")) is not int and value is not None:
-            raise TypeError
-        draft.expired_at = value
-        if type(value := get("expires_at")) is not int and value is not None:
-            raise TypeError
-        draft.expires_at = value
-        if type(value := get("failed_at")) is not int and value is not None:
-            raise TypeError
-        draft.failed_at = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["input_file_id"]) is not str:
-            raise TypeError
-        draft.input_file_id = value
-        if type(value := get("metadata")) is dict:
-            draft.metadata = read_plain(value, ("map", "string"))
-        elif value is None:
-            draft.metadata = {}
-        else:
-            raise TypeError
-        if type(value := get("model")) is not str and value is not None:
-            raise TypeError
-        draft.model = value
-        if type(value := raw["object"]) is not str:
-            raise TypeError
-        draft.object = value
-        if type(value := get("output_file_id")) is not str and value is not None:
-            raise TypeError
-        draft.output_file_id = value
-        draft.request_counts = _read_batch_request_counts_rows((raw["request_counts"],))[0]
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        value = get("usage")
-        draft.usage = None if value is None else _read_batch_usage_rows((value,))[0]
-        draft.extra = {} if _BATCH_OBJECT_FIELDS.issuperset(raw) else keep_unknown(raw, _BATCH_OBJECT_FIELDS)
+def _fill_batch_object(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cancelled_at,
+        draft.completed_at,
+        draft.completion_window,
+        draft.created_at,
+        draft.endpoint,
+        draft.error_file_id,
+        draft.expired_at,
+        draft.expires_at,
+        draft.failed_at,
+        draft.id,
+        draft.input_file_id,
+        draft.metadata,
+        draft.model,
+        draft.object,
+        draft.output_file_id,
+        draft.request_counts,
+        draft.status,
+        draft.usage,
+        draft.extra,
+    ) in rows:
         draft.__class__ = BatchObject
-        models.append(draft)
-    return models
 
 
-BatchObject._read_rows = _read_batch_object_rows
+BatchObject.fill = _fill_batch_object
 
 
-_BATCH_REQUEST_COUNTS_FIELDS = frozenset({"completed", "failed", "total"})
-
-
-def _read_batch_request_counts_rows(rows: Iterable[Any]) -> list[BatchRequestCounts]:
-    models = []
-    new = BatchRequestCounts._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["completed"]) is not int:
-            raise TypeError
-        draft.completed = value
-        if type(value := raw["failed"]) is not int:
-            raise TypeError
-        draft.failed = value
-        if type(value := raw["total"]) is not int:
-            raise TypeError
-        draft.total = value
-        draft.extra = (
-            {}
-            if _BATCH_REQUEST_COUNTS_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _BATCH_REQUEST_COUNTS_FIELDS)
-        )
+def _fill_batch_request_counts(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.completed,
+        draft.failed,
+        draft.total,
+        draft.extra,
+    ) in rows:
         draft.__class__ = BatchRequestCounts
-        models.append(draft)
-    return models
 
 
-BatchRequestCounts._read_rows = _read_batch_request_counts_rows
+BatchRequestCounts.fill = _fill_batch_request_counts
 
 
-_BATCH_USAGE_FIELDS = frozenset({"cost_nano_usd", "input_tokens", "output_tokens"})
-
-
-def _read_batch_usage_rows(rows: Iterable[Any]) -> list[BatchUsage]:
-    models = []
-    new = BatchUsage._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["cost_nano_usd"]) is not int:
-            raise TypeError
-        draft.cost_nano_usd = value
-        if type(value := raw["input_tokens"]) is not int:
-            raise TypeError
-        draft.input_tokens = value
-        if type(value := raw["output_tokens"]) is not int:
-            raise TypeError
-        draft.output_tokens = value
-        draft.extra = {} if _BATCH_USAGE_FIELDS.issuperset(raw) else keep_unknown(raw, _BATCH_USAGE_FIELDS)
+def _fill_batch_usage(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cost_nano_usd,
+        draft.input_tokens,
+        draft.output_tokens,
+        draft.extra,
+    ) in rows:
         draft.__class__ = BatchUsage
-        models.append(draft)
-    return models
 
 
-BatchUsage._read_rows = _read_batch_usage_rows
+BatchUsage.fill = _fill_batch_usage

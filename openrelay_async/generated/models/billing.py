@@ -11,9 +11,6 @@ from typing import Any, Literal
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import keep_unknown, read_plain
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -359,556 +356,215 @@ class Transaction(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_AUTO_RECHARGE_SETTINGS_FIELDS = frozenset({"amountCents", "enabled", "thresholdCents"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_auto_recharge_settings_rows(rows: Iterable[Any]) -> list[AutoRechargeSettings]:
-    models = []
-    new = AutoRechargeSettings._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["amountCents"]) is not int:
-            raise TypeError
-        draft.amount_cents = value
-        if type(value := raw["enabled"]) is not bool:
-            raise TypeError
-        draft.enabled = value
-        if type(value := raw["thresholdCents"]) is not int:
-            raise TypeError
-        draft.threshold_cents = value
-        draft.extra = (
-            {}
-            if _AUTO_RECHARGE_SETTINGS_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _AUTO_RECHARGE_SETTINGS_FIELDS)
-        )
+def _fill_auto_recharge_settings(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.amount_cents,
+        draft.enabled,
+        draft.threshold_cents,
+        draft.extra,
+    ) in rows:
         draft.__class__ = AutoRechargeSettings
-        models.append(draft)
-    return models
 
 
-AutoRechargeSettings._read_rows = _read_auto_recharge_settings_rows
+AutoRechargeSettings.fill = _fill_auto_recharge_settings
 
 
-_BALANCE_FIELDS = frozenset(
-    {
-        "accruedUsageCents",
-        "availableCents",
-        "balanceCents",
-        "monthlySpendLimitCents",
-        "transactions",
-        "currentMonthComputeCents",
-        "currentMonthInferenceCents",
-        "currentMonthUsageCents",
-        "minDepositCents",
-        "pendingInferenceCents",
-        "pendingInferenceReservedCents",
-        "priorUnsettledComputeCents",
-    }
-)
-
-
-def _read_balance_rows(rows: Iterable[Any]) -> list[Balance]:
-    models = []
-    new = Balance._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["accruedUsageCents"]) is not int:
-            raise TypeError
-        draft.accrued_usage_cents = value
-        if type(value := raw["availableCents"]) is not int:
-            raise TypeError
-        draft.available_cents = value
-        if type(value := raw["balanceCents"]) is not int:
-            raise TypeError
-        draft.balance_cents = value
-        if type(value := get("monthlySpendLimitCents")) is not int and value is not None:
-            raise TypeError
-        draft.monthly_spend_limit_cents = value
-        if type(value := raw["transactions"]) is list:
-            draft.transactions = _read_transaction_rows(value)
-        elif value is None:
-            draft.transactions = []
-        else:
-            raise TypeError
-        if type(value := get("currentMonthComputeCents")) is not int and value is not None:
-            raise TypeError
-        draft.current_month_compute_cents = value
-        if type(value := get("currentMonthInferenceCents")) is not int and value is not None:
-            raise TypeError
-        draft.current_month_inference_cents = value
-        if type(value := get("currentMonthUsageCents")) is not int and value is not None:
-            raise TypeError
-        draft.current_month_usage_cents = value
-        if type(value := get("minDepositCents")) is not int and value is not None:
-            raise TypeError
-        draft.min_deposit_cents = value
-        if type(value := get("pendingInferenceCents")) is not int and value is not None:
-            raise TypeError
-        draft.pending_inference_cents = value
-        if type(value := get("pendingInferenceReservedCents")) is not int and value is not None:
-            raise TypeError
-        draft.pending_inference_reserved_cents = value
-        if type(value := get("priorUnsettledComputeCents")) is not int and value is not None:
-            raise TypeError
-        draft.prior_unsettled_compute_cents = value
-        draft.extra = {} if _BALANCE_FIELDS.issuperset(raw) else keep_unknown(raw, _BALANCE_FIELDS)
+def _fill_balance(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.accrued_usage_cents,
+        draft.available_cents,
+        draft.balance_cents,
+        draft.monthly_spend_limit_cents,
+        draft.transactions,
+        draft.current_month_compute_cents,
+        draft.current_month_inference_cents,
+        draft.current_month_usage_cents,
+        draft.min_deposit_cents,
+        draft.pending_inference_cents,
+        draft.pending_inference_reserved_cents,
+        draft.prior_unsettled_compute_cents,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Balance
-        models.append(draft)
-    return models
 
 
-Balance._read_rows = _read_balance_rows
+Balance.fill = _fill_balance
 
 
-_CREATE_SPEND_LIMIT_REQUEST_RESULT_FIELDS = frozenset({"id", "status"})
-
-
-def _read_create_spend_limit_request_result_rows(rows: Iterable[Any]) -> list[CreateSpendLimitRequestResult]:
-    models = []
-    new = CreateSpendLimitRequestResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _CREATE_SPEND_LIMIT_REQUEST_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _CREATE_SPEND_LIMIT_REQUEST_RESULT_FIELDS)
-        )
+def _fill_create_spend_limit_request_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = CreateSpendLimitRequestResult
-        models.append(draft)
-    return models
 
 
-CreateSpendLimitRequestResult._read_rows = _read_create_spend_limit_request_result_rows
+CreateSpendLimitRequestResult.fill = _fill_create_spend_limit_request_result
 
 
-_DEPOSIT_RESULT_FIELDS = frozenset(
-    {"clientSecret", "paymentIntentId", "status", "declineCode", "publishableKey"}
-)
-
-
-def _read_deposit_result_rows(rows: Iterable[Any]) -> list[DepositResult]:
-    models = []
-    new = DepositResult._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("clientSecret")) is str:
-            draft.client_secret = Secret(value)
-        elif value is None:
-            draft.client_secret = None
-        else:
-            raise TypeError
-        if type(value := raw["paymentIntentId"]) is not str:
-            raise TypeError
-        draft.payment_intent_id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("declineCode")) is not str and value is not None:
-            raise TypeError
-        draft.decline_code = value
-        if type(value := get("publishableKey")) is not str and value is not None:
-            raise TypeError
-        draft.publishable_key = value
-        draft.extra = (
-            {} if _DEPOSIT_RESULT_FIELDS.issuperset(raw) else keep_unknown(raw, _DEPOSIT_RESULT_FIELDS)
-        )
+def _fill_deposit_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.client_secret,
+        draft.payment_intent_id,
+        draft.status,
+        draft.decline_code,
+        draft.publishable_key,
+        draft.extra,
+    ) in rows:
         draft.__class__ = DepositResult
-        models.append(draft)
-    return models
 
 
-DepositResult._read_rows = _read_deposit_result_rows
+DepositResult.fill = _fill_deposit_result
 
 
-_INFERENCE_MODEL_USAGE_FIELDS = frozenset({"batch", "dimensions", "model", "requestCount", "batchPriority"})
-
-
-def _read_inference_model_usage_rows(rows: Iterable[Any]) -> list[InferenceModelUsage]:
-    models = []
-    new = InferenceModelUsage._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["batch"]) is not bool:
-            raise TypeError
-        draft.batch = value
-        if type(value := raw["dimensions"]) is dict:
-            draft.dimensions = read_plain(value, ("map", "string"))
-        elif value is None:
-            draft.dimensions = {}
-        else:
-            raise TypeError
-        if type(value := raw["model"]) is not str:
-            raise TypeError
-        draft.model = value
-        if type(value := raw["requestCount"]) is not str:
-            raise TypeError
-        draft.request_count = value
-        if type(value := get("batchPriority")) is not str and value is not None:
-            raise TypeError
-        draft.batch_priority = value
-        draft.extra = (
-            {}
-            if _INFERENCE_MODEL_USAGE_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _INFERENCE_MODEL_USAGE_FIELDS)
-        )
+def _fill_inference_model_usage(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.batch,
+        draft.dimensions,
+        draft.model,
+        draft.request_count,
+        draft.batch_priority,
+        draft.extra,
+    ) in rows:
         draft.__class__ = InferenceModelUsage
-        models.append(draft)
-    return models
 
 
-InferenceModelUsage._read_rows = _read_inference_model_usage_rows
+InferenceModelUsage.fill = _fill_inference_model_usage
 
 
-_INFERENCE_TRANSACTION_DETAILS_FIELDS = frozenset({"carriedNanoUSD", "models", "partial"})
-
-
-def _read_inference_transaction_details_rows(rows: Iterable[Any]) -> list[InferenceTransactionDetails]:
-    models = []
-    new = InferenceTransactionDetails._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["carriedNanoUSD"]) is not str:
-            raise TypeError
-        draft.carried_nano_usd = value
-        if type(value := raw["models"]) is list:
-            draft.models = _read_inference_model_usage_rows(value)
-        elif value is None:
-            draft.models = []
-        else:
-            raise TypeError
-        if type(value := raw["partial"]) is not bool:
-            raise TypeError
-        draft.partial = value
-        draft.extra = (
-            {}
-            if _INFERENCE_TRANSACTION_DETAILS_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _INFERENCE_TRANSACTION_DETAILS_FIELDS)
-        )
+def _fill_inference_transaction_details(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.carried_nano_usd,
+        draft.models,
+        draft.partial,
+        draft.extra,
+    ) in rows:
         draft.__class__ = InferenceTransactionDetails
-        models.append(draft)
-    return models
 
 
-InferenceTransactionDetails._read_rows = _read_inference_transaction_details_rows
+InferenceTransactionDetails.fill = _fill_inference_transaction_details
 
 
-_PAYMENT_METHOD_CARD_FIELDS = frozenset({"brand", "expMonth", "expYear", "id", "last4"})
-
-
-def _read_payment_method_card_rows(rows: Iterable[Any]) -> list[PaymentMethodCard]:
-    models = []
-    new = PaymentMethodCard._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["brand"]) is not str:
-            raise TypeError
-        draft.brand = value
-        if type(value := raw["expMonth"]) is not int:
-            raise TypeError
-        draft.exp_month = value
-        if type(value := raw["expYear"]) is not int:
-            raise TypeError
-        draft.exp_year = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["last4"]) is not str:
-            raise TypeError
-        draft.last4 = value
-        draft.extra = (
-            {}
-            if _PAYMENT_METHOD_CARD_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _PAYMENT_METHOD_CARD_FIELDS)
-        )
+def _fill_payment_method_card(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.brand,
+        draft.exp_month,
+        draft.exp_year,
+        draft.id,
+        draft.last4,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PaymentMethodCard
-        models.append(draft)
-    return models
 
 
-PaymentMethodCard._read_rows = _read_payment_method_card_rows
+PaymentMethodCard.fill = _fill_payment_method_card
 
 
-_PAYMENT_METHODS_FIELDS = frozenset({"defaultPaymentMethodId", "paymentMethods"})
-
-
-def _read_payment_methods_rows(rows: Iterable[Any]) -> list[PaymentMethods]:
-    models = []
-    new = PaymentMethods._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("defaultPaymentMethodId")) is not str and value is not None:
-            raise TypeError
-        draft.default_payment_method_id = value
-        if type(value := raw["paymentMethods"]) is list:
-            draft.payment_methods = _read_payment_method_card_rows(value)
-        elif value is None:
-            draft.payment_methods = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _PAYMENT_METHODS_FIELDS.issuperset(raw) else keep_unknown(raw, _PAYMENT_METHODS_FIELDS)
-        )
+def _fill_payment_methods(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.default_payment_method_id,
+        draft.payment_methods,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PaymentMethods
-        models.append(draft)
-    return models
 
 
-PaymentMethods._read_rows = _read_payment_methods_rows
+PaymentMethods.fill = _fill_payment_methods
 
 
-_SETUP_INTENT_FIELDS = frozenset({"clientSecret", "publishableKey", "bankCheck"})
-
-
-def _read_setup_intent_rows(rows: Iterable[Any]) -> list[SetupIntent]:
-    models = []
-    new = SetupIntent._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["clientSecret"]) is str:
-            draft.client_secret = Secret(value)
-        else:
-            raise TypeError
-        if type(value := raw["publishableKey"]) is not str:
-            raise TypeError
-        draft.publishable_key = value
-        if type(value := get("bankCheck")) is not bool and value is not None:
-            raise TypeError
-        draft.bank_check = value
-        draft.extra = {} if _SETUP_INTENT_FIELDS.issuperset(raw) else keep_unknown(raw, _SETUP_INTENT_FIELDS)
+def _fill_setup_intent(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.client_secret,
+        draft.publishable_key,
+        draft.bank_check,
+        draft.extra,
+    ) in rows:
         draft.__class__ = SetupIntent
-        models.append(draft)
-    return models
 
 
-SetupIntent._read_rows = _read_setup_intent_rows
+SetupIntent.fill = _fill_setup_intent
 
 
-_SETUP_INTENT_COMPLETION_FIELDS = frozenset({"code", "message", "status"})
-
-
-def _read_setup_intent_completion_rows(rows: Iterable[Any]) -> list[SetupIntentCompletion]:
-    models = []
-    new = SetupIntentCompletion._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("code")) is not str and value is not None:
-            raise TypeError
-        draft.code = value
-        if type(value := raw["message"]) is not str:
-            raise TypeError
-        draft.message = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _SETUP_INTENT_COMPLETION_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _SETUP_INTENT_COMPLETION_FIELDS)
-        )
+def _fill_setup_intent_completion(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.code,
+        draft.message,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = SetupIntentCompletion
-        models.append(draft)
-    return models
 
 
-SetupIntentCompletion._read_rows = _read_setup_intent_completion_rows
+SetupIntentCompletion.fill = _fill_setup_intent_completion
 
 
-_SPEND_LIMIT_REQUEST_FIELDS = frozenset(
-    {
-        "approvedCents",
-        "createdAt",
-        "currentLimitCents",
-        "id",
-        "notes",
-        "organizationId",
-        "reason",
-        "requestedCents",
-        "reviewedAt",
-        "reviewedBy",
-        "status",
-        "submittedByEmail",
-        "updatedAt",
-    }
-)
-
-
-def _read_spend_limit_request_rows(rows: Iterable[Any]) -> list[SpendLimitRequest]:
-    models = []
-    new = SpendLimitRequest._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("approvedCents")) is not int and value is not None:
-            raise TypeError
-        draft.approved_cents = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("currentLimitCents")) is not int and value is not None:
-            raise TypeError
-        draft.current_limit_cents = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("notes")) is not str and value is not None:
-            raise TypeError
-        draft.notes = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := get("reason")) is not str and value is not None:
-            raise TypeError
-        draft.reason = value
-        if type(value := raw["requestedCents"]) is not int:
-            raise TypeError
-        draft.requested_cents = value
-        if value := get("reviewedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.reviewed_at = value or None
-        if type(value := get("reviewedBy")) is not str and value is not None:
-            raise TypeError
-        draft.reviewed_by = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("submittedByEmail")) is not str and value is not None:
-            raise TypeError
-        draft.submitted_by_email = value
-        if value := raw["updatedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        draft.extra = (
-            {}
-            if _SPEND_LIMIT_REQUEST_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _SPEND_LIMIT_REQUEST_FIELDS)
-        )
+def _fill_spend_limit_request(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.approved_cents,
+        draft.created_at,
+        draft.current_limit_cents,
+        draft.id,
+        draft.notes,
+        draft.organization_id,
+        draft.reason,
+        draft.requested_cents,
+        draft.reviewed_at,
+        draft.reviewed_by,
+        draft.status,
+        draft.submitted_by_email,
+        draft.updated_at,
+        draft.extra,
+    ) in rows:
         draft.__class__ = SpendLimitRequest
-        models.append(draft)
-    return models
 
 
-SpendLimitRequest._read_rows = _read_spend_limit_request_rows
+SpendLimitRequest.fill = _fill_spend_limit_request
 
 
-_SPEND_LIMIT_REQUEST_LIST_FIELDS = frozenset({"requests"})
-
-
-def _read_spend_limit_request_list_rows(rows: Iterable[Any]) -> list[SpendLimitRequestList]:
-    models = []
-    new = SpendLimitRequestList._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["requests"]) is list:
-            draft.requests = _read_spend_limit_request_rows(value)
-        elif value is None:
-            draft.requests = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {}
-            if _SPEND_LIMIT_REQUEST_LIST_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _SPEND_LIMIT_REQUEST_LIST_FIELDS)
-        )
+def _fill_spend_limit_request_list(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.requests,
+        draft.extra,
+    ) in rows:
         draft.__class__ = SpendLimitRequestList
-        models.append(draft)
-    return models
 
 
-SpendLimitRequestList._read_rows = _read_spend_limit_request_list_rows
+SpendLimitRequestList.fill = _fill_spend_limit_request_list
 
 
-_TRANSACTION_FIELDS = frozenset(
-    {
-        "amountCents",
-        "createdAt",
-        "description",
-        "id",
-        "inferenceDetails",
-        "source",
-        "type",
-        "creditNoteNumber",
-        "creditNoteUrl",
-        "invoiceNumber",
-        "invoiceUrl",
-    }
-)
-
-
-def _read_transaction_rows(rows: Iterable[Any]) -> list[Transaction]:
-    models = []
-    new = Transaction._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["amountCents"]) is not int:
-            raise TypeError
-        draft.amount_cents = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("description")) is not str and value is not None:
-            raise TypeError
-        draft.description = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        value = get("inferenceDetails")
-        draft.inference_details = (
-            None if value is None else _read_inference_transaction_details_rows((value,))[0]
-        )
-        if type(value := raw["source"]) is not str:
-            raise TypeError
-        draft.source = value
-        if type(value := raw["type"]) is not str:
-            raise TypeError
-        draft.type = value
-        if type(value := get("creditNoteNumber")) is not str and value is not None:
-            raise TypeError
-        draft.credit_note_number = value
-        if type(value := get("creditNoteUrl")) is not str and value is not None:
-            raise TypeError
-        draft.credit_note_url = value
-        if type(value := get("invoiceNumber")) is not str and value is not None:
-            raise TypeError
-        draft.invoice_number = value
-        if type(value := get("invoiceUrl")) is not str and value is not None:
-            raise TypeError
-        draft.invoice_url = value
-        draft.extra = {} if _TRANSACTION_FIELDS.issuperset(raw) else keep_unknown(raw, _TRANSACTION_FIELDS)
+def _fill_transaction(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.amount_cents,
+        draft.created_at,
+        draft.description,
+        draft.id,
+        draft.inference_details,
+        draft.source,
+        draft.type,
+        draft.credit_note_number,
+        draft.credit_note_url,
+        draft.invoice_number,
+        draft.invoice_url,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Transaction
-        models.append(draft)
-    return models
 
 
-Transaction._read_rows = _read_transaction_rows
+Transaction.fill = _fill_transaction

@@ -12,9 +12,6 @@ from typing import Any, Literal
 from attrs import field
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import check_items, keep_unknown, read_plain
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -527,783 +524,307 @@ class VmTemplate(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_CLASS_AVAILABILITY_FIELDS = frozenset(
-    {
-        "freeGpus",
-        "maxPlaceableGpus",
-        "nodes",
-        "placeableGpuCounts",
-        "tileLattice",
-        "totalGpus",
-        "floorPerGpu",
-        "maxPerGpu",
-        "minDiskGb",
-        "minPerGpu",
-        "offers",
-        "reservedFreeGpus",
-        "shapeSizing",
-        "spotFreeGpus",
-        "spotPlaceableGpuCounts",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_class_availability_rows(rows: Iterable[Any]) -> list[ClassAvailability]:
-    models = []
-    new = ClassAvailability._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["freeGpus"]) is not int:
-            raise TypeError
-        draft.free_gpus = value
-        if type(value := raw["maxPlaceableGpus"]) is not int:
-            raise TypeError
-        draft.max_placeable_gpus = value
-        if type(value := get("nodes")) is list:
-            draft.nodes = _read_node_class_cap_rows(value)
-        elif value is None:
-            draft.nodes = []
-        else:
-            raise TypeError
-        if type(value := get("placeableGpuCounts")) is list:
-            draft.placeable_gpu_counts = check_items(value, int)
-        elif value is None:
-            draft.placeable_gpu_counts = []
-        else:
-            raise TypeError
-        if type(value := get("tileLattice")) is list:
-            draft.tile_lattice = check_items(value, int)
-        elif value is None:
-            draft.tile_lattice = []
-        else:
-            raise TypeError
-        if type(value := raw["totalGpus"]) is not int:
-            raise TypeError
-        draft.total_gpus = value
-        value = get("floorPerGpu")
-        draft.floor_per_gpu = None if value is None else _read_shape_cap_rows((value,))[0]
-        value = get("maxPerGpu")
-        draft.max_per_gpu = None if value is None else _read_shape_cap_rows((value,))[0]
-        if type(value := get("minDiskGb")) is not int and value is not None:
-            raise TypeError
-        draft.min_disk_gb = value
-        value = get("minPerGpu")
-        draft.min_per_gpu = None if value is None else _read_shape_cap_rows((value,))[0]
-        if type(value := get("offers")) is list:
-            draft.offers = _read_class_offer_rows(value)
-        elif value is None:
-            draft.offers = []
-        else:
-            raise TypeError
-        if type(value := get("reservedFreeGpus")) is not int and value is not None:
-            raise TypeError
-        draft.reserved_free_gpus = value
-        if type(value := get("shapeSizing")) is not bool and value is not None:
-            raise TypeError
-        draft.shape_sizing = value
-        if type(value := get("spotFreeGpus")) is not int and value is not None:
-            raise TypeError
-        draft.spot_free_gpus = value
-        if type(value := get("spotPlaceableGpuCounts")) is list:
-            draft.spot_placeable_gpu_counts = check_items(value, int)
-        elif value is None:
-            draft.spot_placeable_gpu_counts = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {}
-            if _CLASS_AVAILABILITY_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _CLASS_AVAILABILITY_FIELDS)
-        )
+def _fill_class_availability(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.free_gpus,
+        draft.max_placeable_gpus,
+        draft.nodes,
+        draft.placeable_gpu_counts,
+        draft.tile_lattice,
+        draft.total_gpus,
+        draft.floor_per_gpu,
+        draft.max_per_gpu,
+        draft.min_disk_gb,
+        draft.min_per_gpu,
+        draft.offers,
+        draft.reserved_free_gpus,
+        draft.shape_sizing,
+        draft.spot_free_gpus,
+        draft.spot_placeable_gpu_counts,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ClassAvailability
-        models.append(draft)
-    return models
 
 
-ClassAvailability._read_rows = _read_class_availability_rows
+ClassAvailability.fill = _fill_class_availability
 
 
-_CLASS_OFFER_FIELDS = frozenset(
-    {"free", "perGpu", "spotStructuralUnitSizes", "spotUnitSizes", "structuralUnitSizes", "unitSizes"}
-)
-
-
-def _read_class_offer_rows(rows: Iterable[Any]) -> list[ClassOffer]:
-    models = []
-    new = ClassOffer._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        draft.free = _read_shape_cap_rows((raw["free"],))[0]
-        draft.per_gpu = _read_shape_cap_rows((raw["perGpu"],))[0]
-        if type(value := get("spotStructuralUnitSizes")) is list:
-            draft.spot_structural_unit_sizes = check_items(value, int)
-        elif value is None:
-            draft.spot_structural_unit_sizes = []
-        else:
-            raise TypeError
-        if type(value := get("spotUnitSizes")) is list:
-            draft.spot_unit_sizes = check_items(value, int)
-        elif value is None:
-            draft.spot_unit_sizes = []
-        else:
-            raise TypeError
-        if type(value := raw["structuralUnitSizes"]) is list:
-            draft.structural_unit_sizes = check_items(value, int)
-        elif value is None:
-            draft.structural_unit_sizes = []
-        else:
-            raise TypeError
-        if type(value := raw["unitSizes"]) is list:
-            draft.unit_sizes = check_items(value, int)
-        elif value is None:
-            draft.unit_sizes = []
-        else:
-            raise TypeError
-        draft.extra = {} if _CLASS_OFFER_FIELDS.issuperset(raw) else keep_unknown(raw, _CLASS_OFFER_FIELDS)
+def _fill_class_offer(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.free,
+        draft.per_gpu,
+        draft.spot_structural_unit_sizes,
+        draft.spot_unit_sizes,
+        draft.structural_unit_sizes,
+        draft.unit_sizes,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ClassOffer
-        models.append(draft)
-    return models
 
 
-ClassOffer._read_rows = _read_class_offer_rows
+ClassOffer.fill = _fill_class_offer
 
 
-_CPU_PRICE_FIELDS = frozenset({"pricePerHourCents", "resourceSize", "ramMb", "vcpu"})
-
-
-def _read_cpu_price_rows(rows: Iterable[Any]) -> list[CpuPrice]:
-    models = []
-    new = CpuPrice._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["pricePerHourCents"]) is not int:
-            raise TypeError
-        draft.price_per_hour_cents = value
-        if type(value := raw["resourceSize"]) is not str:
-            raise TypeError
-        draft.resource_size = value
-        if type(value := get("ramMb")) is not int and value is not None:
-            raise TypeError
-        draft.ram_mb = value
-        if type(value := get("vcpu")) is not int and value is not None:
-            raise TypeError
-        draft.vcpu = value
-        draft.extra = {} if _CPU_PRICE_FIELDS.issuperset(raw) else keep_unknown(raw, _CPU_PRICE_FIELDS)
+def _fill_cpu_price(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.price_per_hour_cents,
+        draft.resource_size,
+        draft.ram_mb,
+        draft.vcpu,
+        draft.extra,
+    ) in rows:
         draft.__class__ = CpuPrice
-        models.append(draft)
-    return models
 
 
-CpuPrice._read_rows = _read_cpu_price_rows
+CpuPrice.fill = _fill_cpu_price
 
 
-_GPU_AVAILABILITY_FIELDS = frozenset({"cluster", "gpuModelId", "vm", "formFactor", "name", "vramGb"})
-
-
-def _read_gpu_availability_rows(rows: Iterable[Any]) -> list[GpuAvailability]:
-    models = []
-    new = GpuAvailability._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        value = get("cluster")
-        draft.cluster = None if value is None else _read_class_availability_rows((value,))[0]
-        if type(value := raw["gpuModelId"]) is not str:
-            raise TypeError
-        draft.gpu_model_id = value
-        draft.vm = _read_class_availability_rows((raw["vm"],))[0]
-        if type(value := get("formFactor")) is not str and value is not None:
-            raise TypeError
-        draft.form_factor = value
-        if type(value := get("name")) is not str and value is not None:
-            raise TypeError
-        draft.name = value
-        if type(value := get("vramGb")) is not int and value is not None:
-            raise TypeError
-        draft.vram_gb = value
-        draft.extra = (
-            {} if _GPU_AVAILABILITY_FIELDS.issuperset(raw) else keep_unknown(raw, _GPU_AVAILABILITY_FIELDS)
-        )
+def _fill_gpu_availability(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cluster,
+        draft.gpu_model_id,
+        draft.vm,
+        draft.form_factor,
+        draft.name,
+        draft.vram_gb,
+        draft.extra,
+    ) in rows:
         draft.__class__ = GpuAvailability
-        models.append(draft)
-    return models
 
 
-GpuAvailability._read_rows = _read_gpu_availability_rows
+GpuAvailability.fill = _fill_gpu_availability
 
 
-_GPU_PRICE_FIELDS = frozenset({"gpuModelId", "gpuModelName", "pricePerHourCents", "tier", "vramGb"})
-
-
-def _read_gpu_price_rows(rows: Iterable[Any]) -> list[GpuPrice]:
-    models = []
-    new = GpuPrice._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["gpuModelId"]) is not str:
-            raise TypeError
-        draft.gpu_model_id = value
-        if type(value := get("gpuModelName")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_model_name = value
-        if type(value := raw["pricePerHourCents"]) is not int:
-            raise TypeError
-        draft.price_per_hour_cents = value
-        if type(value := raw["tier"]) is not str:
-            raise TypeError
-        draft.tier = value
-        if type(value := get("vramGb")) is not int and value is not None:
-            raise TypeError
-        draft.vram_gb = value
-        draft.extra = {} if _GPU_PRICE_FIELDS.issuperset(raw) else keep_unknown(raw, _GPU_PRICE_FIELDS)
+def _fill_gpu_price(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.gpu_model_id,
+        draft.gpu_model_name,
+        draft.price_per_hour_cents,
+        draft.tier,
+        draft.vram_gb,
+        draft.extra,
+    ) in rows:
         draft.__class__ = GpuPrice
-        models.append(draft)
-    return models
 
 
-GpuPrice._read_rows = _read_gpu_price_rows
+GpuPrice.fill = _fill_gpu_price
 
 
-_LOCATION_FIELDS = frozenset({"city", "country", "id", "latitude", "longitude", "name", "region"})
-
-
-def _read_location_rows(rows: Iterable[Any]) -> list[Location]:
-    models = []
-    new = Location._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["city"]) is not str:
-            raise TypeError
-        draft.city = value
-        if type(value := raw["country"]) is not str:
-            raise TypeError
-        draft.country = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("latitude")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.latitude = value
-        if type(value := get("longitude")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.longitude = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["region"]) is not str:
-            raise TypeError
-        draft.region = value
-        draft.extra = {} if _LOCATION_FIELDS.issuperset(raw) else keep_unknown(raw, _LOCATION_FIELDS)
+def _fill_location(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.city,
+        draft.country,
+        draft.id,
+        draft.latitude,
+        draft.longitude,
+        draft.name,
+        draft.region,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Location
-        models.append(draft)
-    return models
 
 
-Location._read_rows = _read_location_rows
+Location.fill = _fill_location
 
 
-_MODALITIES_FIELDS = frozenset({"input", "output"})
-
-
-def _read_modalities_rows(rows: Iterable[Any]) -> list[Modalities]:
-    models = []
-    new = Modalities._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["input"]) is list:
-            draft.input = check_items(value, str)
-        elif value is None:
-            draft.input = []
-        else:
-            raise TypeError
-        if type(value := raw["output"]) is list:
-            draft.output = check_items(value, str)
-        elif value is None:
-            draft.output = []
-        else:
-            raise TypeError
-        draft.extra = {} if _MODALITIES_FIELDS.issuperset(raw) else keep_unknown(raw, _MODALITIES_FIELDS)
+def _fill_modalities(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.input,
+        draft.output,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Modalities
-        models.append(draft)
-    return models
 
 
-Modalities._read_rows = _read_modalities_rows
+Modalities.fill = _fill_modalities
 
 
-_MODEL_FIELDS = frozenset(
-    {
-        "batch_eligible",
-        "created",
-        "id",
-        "modalities",
-        "object",
-        "owned_by",
-        "status",
-        "supported_apis",
-        "endpoints",
-        "pricing",
-    }
-)
-
-
-def _read_model_rows(rows: Iterable[Any]) -> list[Model]:
-    models = []
-    new = Model._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("batch_eligible")) is not bool and value is not None:
-            raise TypeError
-        draft.batch_eligible = value
-        if type(value := raw["created"]) is not int:
-            raise TypeError
-        draft.created = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        draft.modalities = _read_modalities_rows((raw["modalities"],))[0]
-        if type(value := raw["object"]) is not str:
-            raise TypeError
-        draft.object = value
-        if type(value := raw["owned_by"]) is not str:
-            raise TypeError
-        draft.owned_by = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := raw["supported_apis"]) is list:
-            draft.supported_apis = check_items(value, str)
-        elif value is None:
-            draft.supported_apis = []
-        else:
-            raise TypeError
-        if type(value := get("endpoints")) is dict:
-            draft.endpoints = read_plain(value, ("map", "string"))
-        elif value is None:
-            draft.endpoints = {}
-        else:
-            raise TypeError
-        value = get("pricing")
-        draft.pricing = None if value is None else _read_model_pricing_rows((value,))[0]
-        draft.extra = {} if _MODEL_FIELDS.issuperset(raw) else keep_unknown(raw, _MODEL_FIELDS)
+def _fill_model(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.batch_eligible,
+        draft.created,
+        draft.id,
+        draft.modalities,
+        draft.object,
+        draft.owned_by,
+        draft.status,
+        draft.supported_apis,
+        draft.endpoints,
+        draft.pricing,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Model
-        models.append(draft)
-    return models
 
 
-Model._read_rows = _read_model_rows
+Model.fill = _fill_model
 
 
-_MODEL_LIST_FIELDS = frozenset({"data", "object"})
-
-
-def _read_model_list_rows(rows: Iterable[Any]) -> list[ModelList]:
-    models = []
-    new = ModelList._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["data"]) is list:
-            draft.data = _read_model_rows(value)
-        elif value is None:
-            draft.data = []
-        else:
-            raise TypeError
-        if type(value := raw["object"]) is not str:
-            raise TypeError
-        draft.object = value
-        draft.extra = {} if _MODEL_LIST_FIELDS.issuperset(raw) else keep_unknown(raw, _MODEL_LIST_FIELDS)
+def _fill_model_list(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.data,
+        draft.object,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ModelList
-        models.append(draft)
-    return models
 
 
-ModelList._read_rows = _read_model_list_rows
+ModelList.fill = _fill_model_list
 
 
-_MODEL_PRICING_FIELDS = frozenset({"cacheWrite", "cachedInput", "input", "output"})
-
-
-def _read_model_pricing_rows(rows: Iterable[Any]) -> list[ModelPricing]:
-    models = []
-    new = ModelPricing._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("cacheWrite")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.cache_write = value
-        if type(value := get("cachedInput")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.cached_input = value
-        if type(value := get("input")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.input = value
-        if type(value := get("output")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.output = value
-        draft.extra = (
-            {} if _MODEL_PRICING_FIELDS.issuperset(raw) else keep_unknown(raw, _MODEL_PRICING_FIELDS)
-        )
+def _fill_model_pricing(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cache_write,
+        draft.cached_input,
+        draft.input,
+        draft.output,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ModelPricing
-        models.append(draft)
-    return models
 
 
-ModelPricing._read_rows = _read_model_pricing_rows
+ModelPricing.fill = _fill_model_pricing
 
 
-_NODE_CLASS_CAP_FIELDS = frozenset({"freeGpus", "freeUnits", "nodeId", "unitSizes", "reserved", "spot"})
-
-
-def _read_node_class_cap_rows(rows: Iterable[Any]) -> list[NodeClassCap]:
-    models = []
-    new = NodeClassCap._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["freeGpus"]) is not int:
-            raise TypeError
-        draft.free_gpus = value
-        if type(value := raw["freeUnits"]) is not int:
-            raise TypeError
-        draft.free_units = value
-        if type(value := raw["nodeId"]) is not str:
-            raise TypeError
-        draft.node_id = value
-        if type(value := get("unitSizes")) is list:
-            draft.unit_sizes = check_items(value, int)
-        elif value is None:
-            draft.unit_sizes = []
-        else:
-            raise TypeError
-        if type(value := get("reserved")) is not bool and value is not None:
-            raise TypeError
-        draft.reserved = value
-        if type(value := get("spot")) is not bool and value is not None:
-            raise TypeError
-        draft.spot = value
-        draft.extra = (
-            {} if _NODE_CLASS_CAP_FIELDS.issuperset(raw) else keep_unknown(raw, _NODE_CLASS_CAP_FIELDS)
-        )
+def _fill_node_class_cap(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.free_gpus,
+        draft.free_units,
+        draft.node_id,
+        draft.unit_sizes,
+        draft.reserved,
+        draft.spot,
+        draft.extra,
+    ) in rows:
         draft.__class__ = NodeClassCap
-        models.append(draft)
-    return models
 
 
-NodeClassCap._read_rows = _read_node_class_cap_rows
+NodeClassCap.fill = _fill_node_class_cap
 
 
-_PRICING_FIELDS = frozenset({"cpu", "gpu", "vmDisk"})
-
-
-def _read_pricing_rows(rows: Iterable[Any]) -> list[Pricing]:
-    models = []
-    new = Pricing._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["cpu"]) is list:
-            draft.cpu = _read_cpu_price_rows(value)
-        elif value is None:
-            draft.cpu = []
-        else:
-            raise TypeError
-        if type(value := raw["gpu"]) is list:
-            draft.gpu = _read_gpu_price_rows(value)
-        elif value is None:
-            draft.gpu = []
-        else:
-            raise TypeError
-        value = get("vmDisk")
-        draft.vm_disk = None if value is None else _read_vm_disk_limits_rows((value,))[0]
-        draft.extra = {} if _PRICING_FIELDS.issuperset(raw) else keep_unknown(raw, _PRICING_FIELDS)
+def _fill_pricing(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cpu,
+        draft.gpu,
+        draft.vm_disk,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Pricing
-        models.append(draft)
-    return models
 
 
-Pricing._read_rows = _read_pricing_rows
+Pricing.fill = _fill_pricing
 
 
-_PUBLIC_GPU_PRICE_FIELDS = frozenset(
-    {
-        "architecture",
-        "communityCents",
-        "formFactor",
-        "id",
-        "interconnect",
-        "manufacturer",
-        "name",
-        "verifiedCents",
-        "vramGb",
-    }
-)
-
-
-def _read_public_gpu_price_rows(rows: Iterable[Any]) -> list[PublicGpuPrice]:
-    models = []
-    new = PublicGpuPrice._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("architecture")) is not str and value is not None:
-            raise TypeError
-        draft.architecture = value
-        if type(value := raw["communityCents"]) is not int:
-            raise TypeError
-        draft.community_cents = value
-        if type(value := get("formFactor")) is not str and value is not None:
-            raise TypeError
-        draft.form_factor = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("interconnect")) is not str and value is not None:
-            raise TypeError
-        draft.interconnect = value
-        if type(value := raw["manufacturer"]) is not str:
-            raise TypeError
-        draft.manufacturer = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["verifiedCents"]) is not int:
-            raise TypeError
-        draft.verified_cents = value
-        if type(value := raw["vramGb"]) is not int:
-            raise TypeError
-        draft.vram_gb = value
-        draft.extra = (
-            {} if _PUBLIC_GPU_PRICE_FIELDS.issuperset(raw) else keep_unknown(raw, _PUBLIC_GPU_PRICE_FIELDS)
-        )
+def _fill_public_gpu_price(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.architecture,
+        draft.community_cents,
+        draft.form_factor,
+        draft.id,
+        draft.interconnect,
+        draft.manufacturer,
+        draft.name,
+        draft.verified_cents,
+        draft.vram_gb,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PublicGpuPrice
-        models.append(draft)
-    return models
 
 
-PublicGpuPrice._read_rows = _read_public_gpu_price_rows
+PublicGpuPrice.fill = _fill_public_gpu_price
 
 
-_PUBLIC_MODEL_PRICE_FIELDS = frozenset(
-    {"cacheWritePerMTokens", "cachedInputPerMTokens", "id", "inputPerMTokens", "outputPerMTokens"}
-)
-
-
-def _read_public_model_price_rows(rows: Iterable[Any]) -> list[PublicModelPrice]:
-    models = []
-    new = PublicModelPrice._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if (
-            type(value := get("cacheWritePerMTokens")) is not float
-            and type(value) is not int
-            and value is not None
-        ):
-            raise TypeError
-        draft.cache_write_per_m_tokens = value
-        if (
-            type(value := get("cachedInputPerMTokens")) is not float
-            and type(value) is not int
-            and value is not None
-        ):
-            raise TypeError
-        draft.cached_input_per_m_tokens = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["inputPerMTokens"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.input_per_m_tokens = value
-        if (
-            type(value := get("outputPerMTokens")) is not float
-            and type(value) is not int
-            and value is not None
-        ):
-            raise TypeError
-        draft.output_per_m_tokens = value
-        draft.extra = (
-            {}
-            if _PUBLIC_MODEL_PRICE_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _PUBLIC_MODEL_PRICE_FIELDS)
-        )
+def _fill_public_model_price(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cache_write_per_m_tokens,
+        draft.cached_input_per_m_tokens,
+        draft.id,
+        draft.input_per_m_tokens,
+        draft.output_per_m_tokens,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PublicModelPrice
-        models.append(draft)
-    return models
 
 
-PublicModelPrice._read_rows = _read_public_model_price_rows
+PublicModelPrice.fill = _fill_public_model_price
 
 
-_PUBLIC_PRICING_FIELDS = frozenset({"generatedAt", "gpu", "model"})
-
-
-def _read_public_pricing_rows(rows: Iterable[Any]) -> list[PublicPricing]:
-    models = []
-    new = PublicPricing._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["generatedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.generated_at = value or None
-        if type(value := raw["gpu"]) is list:
-            draft.gpu = _read_public_gpu_price_rows(value)
-        elif value is None:
-            draft.gpu = []
-        else:
-            raise TypeError
-        if type(value := raw["model"]) is list:
-            draft.model = _read_public_model_price_rows(value)
-        elif value is None:
-            draft.model = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _PUBLIC_PRICING_FIELDS.issuperset(raw) else keep_unknown(raw, _PUBLIC_PRICING_FIELDS)
-        )
+def _fill_public_pricing(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.generated_at,
+        draft.gpu,
+        draft.model,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PublicPricing
-        models.append(draft)
-    return models
 
 
-PublicPricing._read_rows = _read_public_pricing_rows
+PublicPricing.fill = _fill_public_pricing
 
 
-_SHAPE_CAP_FIELDS = frozenset({"diskGb", "ramBudgetMb", "ramMb", "vcpu"})
-
-
-def _read_shape_cap_rows(rows: Iterable[Any]) -> list[ShapeCap]:
-    models = []
-    new = ShapeCap._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["diskGb"]) is not int:
-            raise TypeError
-        draft.disk_gb = value
-        if type(value := get("ramBudgetMb")) is not int and value is not None:
-            raise TypeError
-        draft.ram_budget_mb = value
-        if type(value := raw["ramMb"]) is not int:
-            raise TypeError
-        draft.ram_mb = value
-        if type(value := raw["vcpu"]) is not int:
-            raise TypeError
-        draft.vcpu = value
-        draft.extra = {} if _SHAPE_CAP_FIELDS.issuperset(raw) else keep_unknown(raw, _SHAPE_CAP_FIELDS)
+def _fill_shape_cap(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.disk_gb,
+        draft.ram_budget_mb,
+        draft.ram_mb,
+        draft.vcpu,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ShapeCap
-        models.append(draft)
-    return models
 
 
-ShapeCap._read_rows = _read_shape_cap_rows
+ShapeCap.fill = _fill_shape_cap
 
 
-_VM_DISK_LIMITS_FIELDS = frozenset({"maxGb", "minGb"})
-
-
-def _read_vm_disk_limits_rows(rows: Iterable[Any]) -> list[VmDiskLimits]:
-    models = []
-    new = VmDiskLimits._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["maxGb"]) is not int:
-            raise TypeError
-        draft.max_gb = value
-        if type(value := raw["minGb"]) is not int:
-            raise TypeError
-        draft.min_gb = value
-        draft.extra = (
-            {} if _VM_DISK_LIMITS_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_DISK_LIMITS_FIELDS)
-        )
+def _fill_vm_disk_limits(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.max_gb,
+        draft.min_gb,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmDiskLimits
-        models.append(draft)
-    return models
 
 
-VmDiskLimits._read_rows = _read_vm_disk_limits_rows
+VmDiskLimits.fill = _fill_vm_disk_limits
 
 
-_VM_TEMPLATE_FIELDS = frozenset(
-    {
-        "compatibleGpuModelIds",
-        "description",
-        "driverVersion",
-        "filename",
-        "id",
-        "isDefault",
-        "name",
-        "osType",
-        "osVersion",
-        "requiresGpu",
-        "slug",
-        "sortOrder",
-    }
-)
-
-
-def _read_vm_template_rows(rows: Iterable[Any]) -> list[VmTemplate]:
-    models = []
-    new = VmTemplate._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("compatibleGpuModelIds")) is list:
-            draft.compatible_gpu_model_ids = check_items(value, str)
-        elif value is None:
-            draft.compatible_gpu_model_ids = []
-        else:
-            raise TypeError
-        if type(value := get("description")) is not str and value is not None:
-            raise TypeError
-        draft.description = value
-        if type(value := get("driverVersion")) is not str and value is not None:
-            raise TypeError
-        draft.driver_version = value
-        if type(value := raw["filename"]) is not str:
-            raise TypeError
-        draft.filename = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("isDefault")) is not bool and value is not None:
-            raise TypeError
-        draft.is_default = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["osType"]) is not str:
-            raise TypeError
-        draft.os_type = value
-        if type(value := get("osVersion")) is not str and value is not None:
-            raise TypeError
-        draft.os_version = value
-        if type(value := raw["requiresGpu"]) is not bool:
-            raise TypeError
-        draft.requires_gpu = value
-        if type(value := raw["slug"]) is not str:
-            raise TypeError
-        draft.slug = value
-        if type(value := get("sortOrder")) is not int and value is not None:
-            raise TypeError
-        draft.sort_order = value
-        draft.extra = {} if _VM_TEMPLATE_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_TEMPLATE_FIELDS)
+def _fill_vm_template(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.compatible_gpu_model_ids,
+        draft.description,
+        draft.driver_version,
+        draft.filename,
+        draft.id,
+        draft.is_default,
+        draft.name,
+        draft.os_type,
+        draft.os_version,
+        draft.requires_gpu,
+        draft.slug,
+        draft.sort_order,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmTemplate
-        models.append(draft)
-    return models
 
 
-VmTemplate._read_rows = _read_vm_template_rows
+VmTemplate.fill = _fill_vm_template

@@ -11,12 +11,9 @@ from typing import Any
 
 from attrs import field
 
-from openrelay_async.generated.models.shared import GpuModel, _read_gpu_model_rows
+from openrelay_async.generated.models.shared import GpuModel
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import check_items, keep_unknown, read_plain
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -205,341 +202,93 @@ class ClusterSummary(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_CLUSTER_DETAIL_FIELDS = frozenset(
-    {
-        "allowFallback",
-        "containerPort",
-        "createdAt",
-        "deployToken",
-        "diskSizeGb",
-        "endpointUrl",
-        "envVars",
-        "gpuModel",
-        "gpuModelId",
-        "gpusPerReplica",
-        "healthCheckPath",
-        "healthCheckPort",
-        "healthChecks",
-        "id",
-        "imageUrl",
-        "name",
-        "notes",
-        "organizationId",
-        "preferredRegions",
-        "privileged",
-        "replicaCount",
-        "replicas",
-        "resourceSize",
-        "status",
-        "statusReason",
-        "tier",
-        "updatedAt",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_cluster_detail_rows(rows: Iterable[Any]) -> list[ClusterDetail]:
-    models = []
-    new = ClusterDetail._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["allowFallback"]) is not bool:
-            raise TypeError
-        draft.allow_fallback = value
-        if type(value := get("containerPort")) is not int and value is not None:
-            raise TypeError
-        draft.container_port = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("deployToken")) is str:
-            draft.deploy_token = Secret(value)
-        elif value is None:
-            draft.deploy_token = None
-        else:
-            raise TypeError
-        if type(value := raw["diskSizeGb"]) is not int:
-            raise TypeError
-        draft.disk_size_gb = value
-        if type(value := get("endpointUrl")) is not str and value is not None:
-            raise TypeError
-        draft.endpoint_url = value
-        if type(value := get("envVars")) is dict:
-            draft.env_vars = read_plain(value, ("map", "secret"))
-        elif value is None:
-            draft.env_vars = {}
-        else:
-            raise TypeError
-        value = get("gpuModel")
-        draft.gpu_model = None if value is None else _read_gpu_model_rows((value,))[0]
-        if type(value := get("gpuModelId")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_model_id = value
-        if type(value := raw["gpusPerReplica"]) is not int:
-            raise TypeError
-        draft.gpus_per_replica = value
-        if type(value := get("healthCheckPath")) is not str and value is not None:
-            raise TypeError
-        draft.health_check_path = value
-        if type(value := get("healthCheckPort")) is not int and value is not None:
-            raise TypeError
-        draft.health_check_port = value
-        if type(value := get("healthChecks")) is list:
-            draft.health_checks = check_items(value, str)
-        elif value is None:
-            draft.health_checks = []
-        else:
-            raise TypeError
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("imageUrl")) is not str and value is not None:
-            raise TypeError
-        draft.image_url = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := get("notes")) is not str and value is not None:
-            raise TypeError
-        draft.notes = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := get("preferredRegions")) is list:
-            draft.preferred_regions = check_items(value, str)
-        elif value is None:
-            draft.preferred_regions = []
-        else:
-            raise TypeError
-        if type(value := raw["privileged"]) is not bool:
-            raise TypeError
-        draft.privileged = value
-        if type(value := raw["replicaCount"]) is not int:
-            raise TypeError
-        draft.replica_count = value
-        if type(value := raw["replicas"]) is list:
-            draft.replicas = _read_cluster_replica_item_rows(value)
-        elif value is None:
-            draft.replicas = []
-        else:
-            raise TypeError
-        if type(value := raw["resourceSize"]) is not str:
-            raise TypeError
-        draft.resource_size = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("statusReason")) is not str and value is not None:
-            raise TypeError
-        draft.status_reason = value
-        if type(value := raw["tier"]) is not str:
-            raise TypeError
-        draft.tier = value
-        if value := raw["updatedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        draft.extra = (
-            {} if _CLUSTER_DETAIL_FIELDS.issuperset(raw) else keep_unknown(raw, _CLUSTER_DETAIL_FIELDS)
-        )
+def _fill_cluster_detail(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.allow_fallback,
+        draft.container_port,
+        draft.created_at,
+        draft.deploy_token,
+        draft.disk_size_gb,
+        draft.endpoint_url,
+        draft.env_vars,
+        draft.gpu_model,
+        draft.gpu_model_id,
+        draft.gpus_per_replica,
+        draft.health_check_path,
+        draft.health_check_port,
+        draft.health_checks,
+        draft.id,
+        draft.image_url,
+        draft.name,
+        draft.notes,
+        draft.organization_id,
+        draft.preferred_regions,
+        draft.privileged,
+        draft.replica_count,
+        draft.replicas,
+        draft.resource_size,
+        draft.status,
+        draft.status_reason,
+        draft.tier,
+        draft.updated_at,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ClusterDetail
-        models.append(draft)
-    return models
 
 
-ClusterDetail._read_rows = _read_cluster_detail_rows
+ClusterDetail.fill = _fill_cluster_detail
 
 
-_CLUSTER_REPLICA_ITEM_FIELDS = frozenset(
-    {
-        "consecutiveFailures",
-        "createdAt",
-        "diskTotalBytes",
-        "diskUpdatedAt",
-        "diskUsedBytes",
-        "endpointUrl",
-        "gpuCount",
-        "healthy",
-        "id",
-        "internalIp",
-        "lastHealthCheckAt",
-        "nodeHostname",
-        "nodeId",
-        "nodeLocation",
-        "nodeRegion",
-        "nvlinkEnabled",
-        "port",
-        "sshPort",
-        "startedAt",
-        "status",
-    }
-)
-
-
-def _read_cluster_replica_item_rows(rows: Iterable[Any]) -> list[ClusterReplicaItem]:
-    models = []
-    new = ClusterReplicaItem._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("consecutiveFailures")) is not int and value is not None:
-            raise TypeError
-        draft.consecutive_failures = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("diskTotalBytes")) is not int and value is not None:
-            raise TypeError
-        draft.disk_total_bytes = value
-        if value := get("diskUpdatedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.disk_updated_at = value or None
-        if type(value := get("diskUsedBytes")) is not int and value is not None:
-            raise TypeError
-        draft.disk_used_bytes = value
-        if type(value := get("endpointUrl")) is not str and value is not None:
-            raise TypeError
-        draft.endpoint_url = value
-        if type(value := raw["gpuCount"]) is not int:
-            raise TypeError
-        draft.gpu_count = value
-        if type(value := raw["healthy"]) is not bool:
-            raise TypeError
-        draft.healthy = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("internalIp")) is not str and value is not None:
-            raise TypeError
-        draft.internal_ip = value
-        if value := get("lastHealthCheckAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.last_health_check_at = value or None
-        if type(value := get("nodeHostname")) is not str and value is not None:
-            raise TypeError
-        draft.node_hostname = value
-        if type(value := get("nodeId")) is not str and value is not None:
-            raise TypeError
-        draft.node_id = value
-        if type(value := get("nodeLocation")) is not str and value is not None:
-            raise TypeError
-        draft.node_location = value
-        if type(value := get("nodeRegion")) is not str and value is not None:
-            raise TypeError
-        draft.node_region = value
-        if type(value := raw["nvlinkEnabled"]) is not bool:
-            raise TypeError
-        draft.nvlink_enabled = value
-        if type(value := get("port")) is not int and value is not None:
-            raise TypeError
-        draft.port = value
-        if type(value := get("sshPort")) is not int and value is not None:
-            raise TypeError
-        draft.ssh_port = value
-        if value := get("startedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.started_at = value or None
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _CLUSTER_REPLICA_ITEM_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _CLUSTER_REPLICA_ITEM_FIELDS)
-        )
+def _fill_cluster_replica_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.consecutive_failures,
+        draft.created_at,
+        draft.disk_total_bytes,
+        draft.disk_updated_at,
+        draft.disk_used_bytes,
+        draft.endpoint_url,
+        draft.gpu_count,
+        draft.healthy,
+        draft.id,
+        draft.internal_ip,
+        draft.last_health_check_at,
+        draft.node_hostname,
+        draft.node_id,
+        draft.node_location,
+        draft.node_region,
+        draft.nvlink_enabled,
+        draft.port,
+        draft.ssh_port,
+        draft.started_at,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ClusterReplicaItem
-        models.append(draft)
-    return models
 
 
-ClusterReplicaItem._read_rows = _read_cluster_replica_item_rows
+ClusterReplicaItem.fill = _fill_cluster_replica_item
 
 
-_CLUSTER_SUMMARY_FIELDS = frozenset(
-    {
-        "activeReplicas",
-        "createdAt",
-        "endpointUrl",
-        "gpuModelId",
-        "id",
-        "name",
-        "organizationId",
-        "replicaCount",
-        "status",
-    }
-)
-
-
-def _read_cluster_summary_rows(rows: Iterable[Any]) -> list[ClusterSummary]:
-    models = []
-    new = ClusterSummary._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("activeReplicas")) is not int and value is not None:
-            raise TypeError
-        draft.active_replicas = value
-        if value := get("createdAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("endpointUrl")) is not str and value is not None:
-            raise TypeError
-        draft.endpoint_url = value
-        if type(value := get("gpuModelId")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_model_id = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := get("replicaCount")) is not int and value is not None:
-            raise TypeError
-        draft.replica_count = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {} if _CLUSTER_SUMMARY_FIELDS.issuperset(raw) else keep_unknown(raw, _CLUSTER_SUMMARY_FIELDS)
-        )
+def _fill_cluster_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.active_replicas,
+        draft.created_at,
+        draft.endpoint_url,
+        draft.gpu_model_id,
+        draft.id,
+        draft.name,
+        draft.organization_id,
+        draft.replica_count,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ClusterSummary
-        models.append(draft)
-    return models
 
 
-ClusterSummary._read_rows = _read_cluster_summary_rows
+ClusterSummary.fill = _fill_cluster_summary

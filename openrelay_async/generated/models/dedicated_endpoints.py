@@ -10,9 +10,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown, read_plain
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -197,271 +194,106 @@ class InferenceMetrics(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_DEDICATED_ENDPOINT_CUSTOMER_FIELDS = frozenset(
-    {
-        "createdAt",
-        "enabled",
-        "id",
-        "modality",
-        "modelId",
-        "name",
-        "orgId",
-        "pricingNanoUSD",
-        "state",
-        "status",
-        "statusReason",
-        "updatedAt",
-        "version",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_dedicated_endpoint_customer_rows(rows: Iterable[Any]) -> list[DedicatedEndpointCustomer]:
-    models = []
-    new = DedicatedEndpointCustomer._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["enabled"]) is not bool:
-            raise TypeError
-        draft.enabled = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["modality"]) is not str:
-            raise TypeError
-        draft.modality = value
-        if type(value := raw["modelId"]) is not str:
-            raise TypeError
-        draft.model_id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["orgId"]) is not str:
-            raise TypeError
-        draft.org_id = value
-        if type(value := raw["pricingNanoUSD"]) is dict:
-            draft.pricing_nano_usd = read_plain(value, ("map", "integer"))
-        elif value is None:
-            draft.pricing_nano_usd = {}
-        else:
-            raise TypeError
-        if type(value := get("state")) is not str and value is not None:
-            raise TypeError
-        draft.state = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("statusReason")) is not str and value is not None:
-            raise TypeError
-        draft.status_reason = value
-        if value := raw["updatedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        if type(value := raw["version"]) is not int:
-            raise TypeError
-        draft.version = value
-        draft.extra = (
-            {}
-            if _DEDICATED_ENDPOINT_CUSTOMER_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _DEDICATED_ENDPOINT_CUSTOMER_FIELDS)
-        )
+def _fill_dedicated_endpoint_customer(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.enabled,
+        draft.id,
+        draft.modality,
+        draft.model_id,
+        draft.name,
+        draft.org_id,
+        draft.pricing_nano_usd,
+        draft.state,
+        draft.status,
+        draft.status_reason,
+        draft.updated_at,
+        draft.version,
+        draft.extra,
+    ) in rows:
         draft.__class__ = DedicatedEndpointCustomer
-        models.append(draft)
-    return models
 
 
-DedicatedEndpointCustomer._read_rows = _read_dedicated_endpoint_customer_rows
+DedicatedEndpointCustomer.fill = _fill_dedicated_endpoint_customer
 
 
-_DEDICATED_ENDPOINT_EVENT_FIELDS = frozenset({"action", "actor", "createdAt", "endpointId", "id", "reason"})
-
-
-def _read_dedicated_endpoint_event_rows(rows: Iterable[Any]) -> list[DedicatedEndpointEvent]:
-    models = []
-    new = DedicatedEndpointEvent._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["action"]) is not str:
-            raise TypeError
-        draft.action = value
-        if type(value := raw["actor"]) is not str:
-            raise TypeError
-        draft.actor = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["endpointId"]) is not str:
-            raise TypeError
-        draft.endpoint_id = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("reason")) is not str and value is not None:
-            raise TypeError
-        draft.reason = value
-        draft.extra = (
-            {}
-            if _DEDICATED_ENDPOINT_EVENT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _DEDICATED_ENDPOINT_EVENT_FIELDS)
-        )
+def _fill_dedicated_endpoint_event(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.action,
+        draft.actor,
+        draft.created_at,
+        draft.endpoint_id,
+        draft.id,
+        draft.reason,
+        draft.extra,
+    ) in rows:
         draft.__class__ = DedicatedEndpointEvent
-        models.append(draft)
-    return models
 
 
-DedicatedEndpointEvent._read_rows = _read_dedicated_endpoint_event_rows
+DedicatedEndpointEvent.fill = _fill_dedicated_endpoint_event
 
 
-_INFERENCE_METRIC_FIELDS = frozenset({"series", "unit"})
-
-
-def _read_inference_metric_rows(rows: Iterable[Any]) -> list[InferenceMetric]:
-    models = []
-    new = InferenceMetric._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["series"]) is list:
-            draft.series = _read_inference_metric_series_rows(value)
-        elif value is None:
-            draft.series = []
-        else:
-            raise TypeError
-        if type(value := raw["unit"]) is not str:
-            raise TypeError
-        draft.unit = value
-        draft.extra = (
-            {} if _INFERENCE_METRIC_FIELDS.issuperset(raw) else keep_unknown(raw, _INFERENCE_METRIC_FIELDS)
-        )
+def _fill_inference_metric(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.series,
+        draft.unit,
+        draft.extra,
+    ) in rows:
         draft.__class__ = InferenceMetric
-        models.append(draft)
-    return models
 
 
-InferenceMetric._read_rows = _read_inference_metric_rows
+InferenceMetric.fill = _fill_inference_metric
 
 
-_INFERENCE_METRIC_SERIES_FIELDS = frozenset({"key", "values", "window"})
-
-
-def _read_inference_metric_series_rows(rows: Iterable[Any]) -> list[InferenceMetricSeries]:
-    models = []
-    new = InferenceMetricSeries._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["key"]) is not str:
-            raise TypeError
-        draft.key = value
-        if type(value := raw["values"]) is list:
-            draft.values = read_plain(value, ("list", ("nullable", "number")))
-        elif value is None:
-            draft.values = []
-        else:
-            raise TypeError
-        if type(value := raw["window"]) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.window = value
-        draft.extra = (
-            {}
-            if _INFERENCE_METRIC_SERIES_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _INFERENCE_METRIC_SERIES_FIELDS)
-        )
+def _fill_inference_metric_series(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.key,
+        draft.values,
+        draft.window,
+        draft.extra,
+    ) in rows:
         draft.__class__ = InferenceMetricSeries
-        models.append(draft)
-    return models
 
 
-InferenceMetricSeries._read_rows = _read_inference_metric_series_rows
+InferenceMetricSeries.fill = _fill_inference_metric_series
 
 
-_INFERENCE_METRIC_SET_FIELDS = frozenset({"errors", "latency", "requests", "tokens", "ttft"})
-
-
-def _read_inference_metric_set_rows(rows: Iterable[Any]) -> list[InferenceMetricSet]:
-    models = []
-    new = InferenceMetricSet._draft
-    for raw in rows:
-        draft = new()
-        draft.errors = _read_inference_metric_rows((raw["errors"],))[0]
-        draft.latency = _read_inference_metric_rows((raw["latency"],))[0]
-        draft.requests = _read_inference_metric_rows((raw["requests"],))[0]
-        draft.tokens = _read_inference_metric_rows((raw["tokens"],))[0]
-        draft.ttft = _read_inference_metric_rows((raw["ttft"],))[0]
-        draft.extra = (
-            {}
-            if _INFERENCE_METRIC_SET_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _INFERENCE_METRIC_SET_FIELDS)
-        )
+def _fill_inference_metric_set(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.errors,
+        draft.latency,
+        draft.requests,
+        draft.tokens,
+        draft.ttft,
+        draft.extra,
+    ) in rows:
         draft.__class__ = InferenceMetricSet
-        models.append(draft)
-    return models
 
 
-InferenceMetricSet._read_rows = _read_inference_metric_set_rows
+InferenceMetricSet.fill = _fill_inference_metric_set
 
 
-_INFERENCE_METRICS_FIELDS = frozenset(
-    {"end", "metrics", "model", "pointCount", "range", "start", "stepSeconds"}
-)
-
-
-def _read_inference_metrics_rows(rows: Iterable[Any]) -> list[InferenceMetrics]:
-    models = []
-    new = InferenceMetrics._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["end"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.end = value or None
-        draft.metrics = _read_inference_metric_set_rows((raw["metrics"],))[0]
-        if type(value := raw["model"]) is not str:
-            raise TypeError
-        draft.model = value
-        if type(value := raw["pointCount"]) is not int:
-            raise TypeError
-        draft.point_count = value
-        if type(value := raw["range"]) is not str:
-            raise TypeError
-        draft.range = value
-        if value := raw["start"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.start = value or None
-        if type(value := raw["stepSeconds"]) is not int:
-            raise TypeError
-        draft.step_seconds = value
-        draft.extra = (
-            {} if _INFERENCE_METRICS_FIELDS.issuperset(raw) else keep_unknown(raw, _INFERENCE_METRICS_FIELDS)
-        )
+def _fill_inference_metrics(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.end,
+        draft.metrics,
+        draft.model,
+        draft.point_count,
+        draft.range,
+        draft.start,
+        draft.step_seconds,
+        draft.extra,
+    ) in rows:
         draft.__class__ = InferenceMetrics
-        models.append(draft)
-    return models
 
 
-InferenceMetrics._read_rows = _read_inference_metrics_rows
+InferenceMetrics.fill = _fill_inference_metrics

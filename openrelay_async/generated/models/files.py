@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import keep_unknown
 
 
 @frozen(kw_only=True)
@@ -69,74 +68,36 @@ class PresignUploadResponse(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_FILE_OBJECT_FIELDS = frozenset({"bytes", "created_at", "expires_at", "filename", "id", "object", "purpose"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_file_object_rows(rows: Iterable[Any]) -> list[FileObject]:
-    models = []
-    new = FileObject._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["bytes"]) is not int:
-            raise TypeError
-        draft.bytes = value
-        if type(value := raw["created_at"]) is not int:
-            raise TypeError
-        draft.created_at = value
-        if type(value := get("expires_at")) is not int and value is not None:
-            raise TypeError
-        draft.expires_at = value
-        if type(value := raw["filename"]) is not str:
-            raise TypeError
-        draft.filename = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["object"]) is not str:
-            raise TypeError
-        draft.object = value
-        if type(value := raw["purpose"]) is not str:
-            raise TypeError
-        draft.purpose = value
-        draft.extra = {} if _FILE_OBJECT_FIELDS.issuperset(raw) else keep_unknown(raw, _FILE_OBJECT_FIELDS)
+def _fill_file_object(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.bytes,
+        draft.created_at,
+        draft.expires_at,
+        draft.filename,
+        draft.id,
+        draft.object,
+        draft.purpose,
+        draft.extra,
+    ) in rows:
         draft.__class__ = FileObject
-        models.append(draft)
-    return models
 
 
-FileObject._read_rows = _read_file_object_rows
+FileObject.fill = _fill_file_object
 
 
-_PRESIGN_UPLOAD_RESPONSE_FIELDS = frozenset({"expires_at", "file_id", "put_url"})
-
-
-def _read_presign_upload_response_rows(rows: Iterable[Any]) -> list[PresignUploadResponse]:
-    models = []
-    new = PresignUploadResponse._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["expires_at"]) is not int:
-            raise TypeError
-        draft.expires_at = value
-        if type(value := raw["file_id"]) is not str:
-            raise TypeError
-        draft.file_id = value
-        if type(value := raw["put_url"]) is str:
-            draft.put_url = Secret(value)
-        else:
-            raise TypeError
-        draft.extra = (
-            {}
-            if _PRESIGN_UPLOAD_RESPONSE_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _PRESIGN_UPLOAD_RESPONSE_FIELDS)
-        )
+def _fill_presign_upload_response(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.expires_at,
+        draft.file_id,
+        draft.put_url,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PresignUploadResponse
-        models.append(draft)
-    return models
 
 
-PresignUploadResponse._read_rows = _read_presign_upload_response_rows
+PresignUploadResponse.fill = _fill_presign_upload_response

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown
 
 
 @frozen(kw_only=True)
@@ -32,27 +31,17 @@ class Health(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_HEALTH_FIELDS = frozenset({"service", "status"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_health_rows(rows: Iterable[Any]) -> list[Health]:
-    models = []
-    new = Health._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["service"]) is not str:
-            raise TypeError
-        draft.service = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = {} if _HEALTH_FIELDS.issuperset(raw) else keep_unknown(raw, _HEALTH_FIELDS)
+def _fill_health(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.service,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Health
-        models.append(draft)
-    return models
 
 
-Health._read_rows = _read_health_rows
+Health.fill = _fill_health

@@ -13,9 +13,6 @@ from attrs import field
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -495,694 +492,273 @@ class KubernetesNodeSummary(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_KUBERNETES_CLUSTER_FIELDS = frozenset(
-    {
-        "conditions",
-        "controlPlane",
-        "createdAt",
-        "id",
-        "kubernetesVersion",
-        "locationId",
-        "name",
-        "network",
-        "nodeCounts",
-        "orgId",
-        "status",
-        "updatedAt",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_kubernetes_cluster_rows(rows: Iterable[Any]) -> list[KubernetesCluster]:
-    models = []
-    new = KubernetesCluster._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("conditions")) is list:
-            draft.conditions = _read_kubernetes_condition_rows(value)
-        elif value is None:
-            draft.conditions = []
-        else:
-            raise TypeError
-        draft.control_plane = _read_kubernetes_control_plane_rows((raw["controlPlane"],))[0]
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["kubernetesVersion"]) is not str:
-            raise TypeError
-        draft.kubernetes_version = value
-        if type(value := raw["locationId"]) is not str:
-            raise TypeError
-        draft.location_id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        draft.network = _read_kubernetes_cluster_network_rows((raw["network"],))[0]
-        draft.node_counts = _read_kubernetes_node_counts_rows((raw["nodeCounts"],))[0]
-        if type(value := raw["orgId"]) is not str:
-            raise TypeError
-        draft.org_id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if value := raw["updatedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        draft.extra = (
-            {}
-            if _KUBERNETES_CLUSTER_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_CLUSTER_FIELDS)
-        )
+def _fill_kubernetes_cluster(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.conditions,
+        draft.control_plane,
+        draft.created_at,
+        draft.id,
+        draft.kubernetes_version,
+        draft.location_id,
+        draft.name,
+        draft.network,
+        draft.node_counts,
+        draft.org_id,
+        draft.status,
+        draft.updated_at,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesCluster
-        models.append(draft)
-    return models
 
 
-KubernetesCluster._read_rows = _read_kubernetes_cluster_rows
+KubernetesCluster.fill = _fill_kubernetes_cluster
 
 
-_KUBERNETES_CLUSTER_ACCEPTED_FIELDS = frozenset({"id", "status"})
-
-
-def _read_kubernetes_cluster_accepted_rows(rows: Iterable[Any]) -> list[KubernetesClusterAccepted]:
-    models = []
-    new = KubernetesClusterAccepted._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_CLUSTER_ACCEPTED_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_CLUSTER_ACCEPTED_FIELDS)
-        )
+def _fill_kubernetes_cluster_accepted(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesClusterAccepted
-        models.append(draft)
-    return models
 
 
-KubernetesClusterAccepted._read_rows = _read_kubernetes_cluster_accepted_rows
+KubernetesClusterAccepted.fill = _fill_kubernetes_cluster_accepted
 
 
-_KUBERNETES_CLUSTER_NETWORK_FIELDS = frozenset({"apiEndpoint", "podCidr", "serviceCidr"})
-
-
-def _read_kubernetes_cluster_network_rows(rows: Iterable[Any]) -> list[KubernetesClusterNetwork]:
-    models = []
-    new = KubernetesClusterNetwork._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["apiEndpoint"]) is not str:
-            raise TypeError
-        draft.api_endpoint = value
-        if type(value := raw["podCidr"]) is not str:
-            raise TypeError
-        draft.pod_cidr = value
-        if type(value := raw["serviceCidr"]) is not str:
-            raise TypeError
-        draft.service_cidr = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_CLUSTER_NETWORK_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_CLUSTER_NETWORK_FIELDS)
-        )
+def _fill_kubernetes_cluster_network(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.api_endpoint,
+        draft.pod_cidr,
+        draft.service_cidr,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesClusterNetwork
-        models.append(draft)
-    return models
 
 
-KubernetesClusterNetwork._read_rows = _read_kubernetes_cluster_network_rows
+KubernetesClusterNetwork.fill = _fill_kubernetes_cluster_network
 
 
-_KUBERNETES_CLUSTER_SUMMARY_FIELDS = frozenset(
-    {"createdAt", "health", "healthyWorkerCount", "id", "kubernetesVersion", "name", "status", "workerCount"}
-)
-
-
-def _read_kubernetes_cluster_summary_rows(rows: Iterable[Any]) -> list[KubernetesClusterSummary]:
-    models = []
-    new = KubernetesClusterSummary._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := get("createdAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["health"]) is not str:
-            raise TypeError
-        draft.health = value
-        if type(value := get("healthyWorkerCount")) is not int and value is not None:
-            raise TypeError
-        draft.healthy_worker_count = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("kubernetesVersion")) is not str and value is not None:
-            raise TypeError
-        draft.kubernetes_version = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("workerCount")) is not int and value is not None:
-            raise TypeError
-        draft.worker_count = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_CLUSTER_SUMMARY_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_CLUSTER_SUMMARY_FIELDS)
-        )
+def _fill_kubernetes_cluster_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.health,
+        draft.healthy_worker_count,
+        draft.id,
+        draft.kubernetes_version,
+        draft.name,
+        draft.status,
+        draft.worker_count,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesClusterSummary
-        models.append(draft)
-    return models
 
 
-KubernetesClusterSummary._read_rows = _read_kubernetes_cluster_summary_rows
+KubernetesClusterSummary.fill = _fill_kubernetes_cluster_summary
 
 
-_KUBERNETES_CONDITION_FIELDS = frozenset({"lastTransitionTime", "message", "reason", "status", "type"})
-
-
-def _read_kubernetes_condition_rows(rows: Iterable[Any]) -> list[KubernetesCondition]:
-    models = []
-    new = KubernetesCondition._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := get("lastTransitionTime"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.last_transition_time = value or None
-        if type(value := get("message")) is not str and value is not None:
-            raise TypeError
-        draft.message = value
-        if type(value := get("reason")) is not str and value is not None:
-            raise TypeError
-        draft.reason = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := raw["type"]) is not str:
-            raise TypeError
-        draft.type = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_CONDITION_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_CONDITION_FIELDS)
-        )
+def _fill_kubernetes_condition(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.last_transition_time,
+        draft.message,
+        draft.reason,
+        draft.status,
+        draft.type,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesCondition
-        models.append(draft)
-    return models
 
 
-KubernetesCondition._read_rows = _read_kubernetes_condition_rows
+KubernetesCondition.fill = _fill_kubernetes_condition
 
 
-_KUBERNETES_CONTROL_PLANE_FIELDS = frozenset({"readyReplicas", "replicas"})
-
-
-def _read_kubernetes_control_plane_rows(rows: Iterable[Any]) -> list[KubernetesControlPlane]:
-    models = []
-    new = KubernetesControlPlane._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["readyReplicas"]) is not int:
-            raise TypeError
-        draft.ready_replicas = value
-        if type(value := raw["replicas"]) is not int:
-            raise TypeError
-        draft.replicas = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_CONTROL_PLANE_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_CONTROL_PLANE_FIELDS)
-        )
+def _fill_kubernetes_control_plane(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.ready_replicas,
+        draft.replicas,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesControlPlane
-        models.append(draft)
-    return models
 
 
-KubernetesControlPlane._read_rows = _read_kubernetes_control_plane_rows
+KubernetesControlPlane.fill = _fill_kubernetes_control_plane
 
 
-_KUBERNETES_EXEC_CREDENTIAL_FIELDS = frozenset({"apiVersion", "kind", "status"})
-
-
-def _read_kubernetes_exec_credential_rows(rows: Iterable[Any]) -> list[KubernetesExecCredential]:
-    models = []
-    new = KubernetesExecCredential._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["apiVersion"]) is not str:
-            raise TypeError
-        draft.api_version = value
-        if type(value := raw["kind"]) is not str:
-            raise TypeError
-        draft.kind = value
-        draft.status = _read_kubernetes_exec_credential_status_rows((raw["status"],))[0]
-        draft.extra = (
-            {}
-            if _KUBERNETES_EXEC_CREDENTIAL_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_EXEC_CREDENTIAL_FIELDS)
-        )
+def _fill_kubernetes_exec_credential(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.api_version,
+        draft.kind,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesExecCredential
-        models.append(draft)
-    return models
 
 
-KubernetesExecCredential._read_rows = _read_kubernetes_exec_credential_rows
+KubernetesExecCredential.fill = _fill_kubernetes_exec_credential
 
 
-_KUBERNETES_EXEC_CREDENTIAL_STATUS_FIELDS = frozenset({"expirationTimestamp", "role", "token"})
-
-
-def _read_kubernetes_exec_credential_status_rows(rows: Iterable[Any]) -> list[KubernetesExecCredentialStatus]:
-    models = []
-    new = KubernetesExecCredentialStatus._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["expirationTimestamp"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.expiration_timestamp = value or None
-        if type(value := raw["role"]) is not str:
-            raise TypeError
-        draft.role = value
-        if type(value := raw["token"]) is str:
-            draft.token = Secret(value)
-        else:
-            raise TypeError
-        draft.extra = (
-            {}
-            if _KUBERNETES_EXEC_CREDENTIAL_STATUS_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_EXEC_CREDENTIAL_STATUS_FIELDS)
-        )
+def _fill_kubernetes_exec_credential_status(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.expiration_timestamp,
+        draft.role,
+        draft.token,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesExecCredentialStatus
-        models.append(draft)
-    return models
 
 
-KubernetesExecCredentialStatus._read_rows = _read_kubernetes_exec_credential_status_rows
+KubernetesExecCredentialStatus.fill = _fill_kubernetes_exec_credential_status
 
 
-_KUBERNETES_KUBECONFIG_FIELDS = frozenset({"expiresAt", "kubeconfig", "role", "ttlSeconds"})
-
-
-def _read_kubernetes_kubeconfig_rows(rows: Iterable[Any]) -> list[KubernetesKubeconfig]:
-    models = []
-    new = KubernetesKubeconfig._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["expiresAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := raw["kubeconfig"]) is str:
-            draft.kubeconfig = Secret(value)
-        else:
-            raise TypeError
-        if type(value := raw["role"]) is not str:
-            raise TypeError
-        draft.role = value
-        if type(value := raw["ttlSeconds"]) is not int:
-            raise TypeError
-        draft.ttl_seconds = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_KUBECONFIG_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_KUBECONFIG_FIELDS)
-        )
+def _fill_kubernetes_kubeconfig(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.expires_at,
+        draft.kubeconfig,
+        draft.role,
+        draft.ttl_seconds,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesKubeconfig
-        models.append(draft)
-    return models
 
 
-KubernetesKubeconfig._read_rows = _read_kubernetes_kubeconfig_rows
+KubernetesKubeconfig.fill = _fill_kubernetes_kubeconfig
 
 
-_KUBERNETES_NODE_FIELDS = frozenset(
-    {
-        "gpu",
-        "id",
-        "joinedAt",
-        "kubernetesStatus",
-        "name",
-        "nodePoolId",
-        "publicIp",
-        "registeredAt",
-        "registrationStatus",
-    }
-)
-
-
-def _read_kubernetes_node_rows(rows: Iterable[Any]) -> list[KubernetesNode]:
-    models = []
-    new = KubernetesNode._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        value = get("gpu")
-        draft.gpu = None if value is None else _read_kubernetes_node_gpu_rows((value,))[0]
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if value := get("joinedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.joined_at = value or None
-        if type(value := get("kubernetesStatus")) is not str and value is not None:
-            raise TypeError
-        draft.kubernetes_status = value
-        if type(value := get("name")) is not str and value is not None:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["nodePoolId"]) is not str:
-            raise TypeError
-        draft.node_pool_id = value
-        if type(value := get("publicIp")) is not str and value is not None:
-            raise TypeError
-        draft.public_ip = value
-        if value := get("registeredAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.registered_at = value or None
-        if type(value := raw["registrationStatus"]) is not str:
-            raise TypeError
-        draft.registration_status = value
-        draft.extra = (
-            {} if _KUBERNETES_NODE_FIELDS.issuperset(raw) else keep_unknown(raw, _KUBERNETES_NODE_FIELDS)
-        )
+def _fill_kubernetes_node(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.gpu,
+        draft.id,
+        draft.joined_at,
+        draft.kubernetes_status,
+        draft.name,
+        draft.node_pool_id,
+        draft.public_ip,
+        draft.registered_at,
+        draft.registration_status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesNode
-        models.append(draft)
-    return models
 
 
-KubernetesNode._read_rows = _read_kubernetes_node_rows
+KubernetesNode.fill = _fill_kubernetes_node
 
 
-_KUBERNETES_NODE_COUNTS_FIELDS = frozenset({"notReady", "pending", "ready", "total"})
-
-
-def _read_kubernetes_node_counts_rows(rows: Iterable[Any]) -> list[KubernetesNodeCounts]:
-    models = []
-    new = KubernetesNodeCounts._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["notReady"]) is not int:
-            raise TypeError
-        draft.not_ready = value
-        if type(value := raw["pending"]) is not int:
-            raise TypeError
-        draft.pending = value
-        if type(value := raw["ready"]) is not int:
-            raise TypeError
-        draft.ready = value
-        if type(value := raw["total"]) is not int:
-            raise TypeError
-        draft.total = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_NODE_COUNTS_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_NODE_COUNTS_FIELDS)
-        )
+def _fill_kubernetes_node_counts(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.not_ready,
+        draft.pending,
+        draft.ready,
+        draft.total,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesNodeCounts
-        models.append(draft)
-    return models
 
 
-KubernetesNodeCounts._read_rows = _read_kubernetes_node_counts_rows
+KubernetesNodeCounts.fill = _fill_kubernetes_node_counts
 
 
-_KUBERNETES_NODE_DELETE_ACCEPTED_FIELDS = frozenset({"id", "status"})
-
-
-def _read_kubernetes_node_delete_accepted_rows(rows: Iterable[Any]) -> list[KubernetesNodeDeleteAccepted]:
-    models = []
-    new = KubernetesNodeDeleteAccepted._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_NODE_DELETE_ACCEPTED_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_NODE_DELETE_ACCEPTED_FIELDS)
-        )
+def _fill_kubernetes_node_delete_accepted(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesNodeDeleteAccepted
-        models.append(draft)
-    return models
 
 
-KubernetesNodeDeleteAccepted._read_rows = _read_kubernetes_node_delete_accepted_rows
+KubernetesNodeDeleteAccepted.fill = _fill_kubernetes_node_delete_accepted
 
 
-_KUBERNETES_NODE_GPU_FIELDS = frozenset({"count", "cudaRuntimeVersion", "driverVersion", "memory", "model"})
-
-
-def _read_kubernetes_node_gpu_rows(rows: Iterable[Any]) -> list[KubernetesNodeGpu]:
-    models = []
-    new = KubernetesNodeGpu._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["count"]) is not int:
-            raise TypeError
-        draft.count = value
-        if type(value := get("cudaRuntimeVersion")) is not str and value is not None:
-            raise TypeError
-        draft.cuda_runtime_version = value
-        if type(value := get("driverVersion")) is not str and value is not None:
-            raise TypeError
-        draft.driver_version = value
-        if type(value := get("memory")) is not str and value is not None:
-            raise TypeError
-        draft.memory = value
-        if type(value := get("model")) is not str and value is not None:
-            raise TypeError
-        draft.model = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_NODE_GPU_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_NODE_GPU_FIELDS)
-        )
+def _fill_kubernetes_node_gpu(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.count,
+        draft.cuda_runtime_version,
+        draft.driver_version,
+        draft.memory,
+        draft.model,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesNodeGpu
-        models.append(draft)
-    return models
 
 
-KubernetesNodeGpu._read_rows = _read_kubernetes_node_gpu_rows
+KubernetesNodeGpu.fill = _fill_kubernetes_node_gpu
 
 
-_KUBERNETES_NODE_POOL_FIELDS = frozenset(
-    {"clusterId", "count", "createdAt", "id", "name", "readyCount", "sku", "status"}
-)
-
-
-def _read_kubernetes_node_pool_rows(rows: Iterable[Any]) -> list[KubernetesNodePool]:
-    models = []
-    new = KubernetesNodePool._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["clusterId"]) is not str:
-            raise TypeError
-        draft.cluster_id = value
-        if type(value := raw["count"]) is not int:
-            raise TypeError
-        draft.count = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["readyCount"]) is not int:
-            raise TypeError
-        draft.ready_count = value
-        draft.sku = _read_kubernetes_node_pool_sku_rows((raw["sku"],))[0]
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_NODE_POOL_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_NODE_POOL_FIELDS)
-        )
+def _fill_kubernetes_node_pool(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cluster_id,
+        draft.count,
+        draft.created_at,
+        draft.id,
+        draft.name,
+        draft.ready_count,
+        draft.sku,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesNodePool
-        models.append(draft)
-    return models
 
 
-KubernetesNodePool._read_rows = _read_kubernetes_node_pool_rows
+KubernetesNodePool.fill = _fill_kubernetes_node_pool
 
 
-_KUBERNETES_NODE_POOL_DELETE_ACCEPTED_FIELDS = frozenset({"id", "status"})
-
-
-def _read_kubernetes_node_pool_delete_accepted_rows(
-    rows: Iterable[Any],
-) -> list[KubernetesNodePoolDeleteAccepted]:
-    models = []
-    new = KubernetesNodePoolDeleteAccepted._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_NODE_POOL_DELETE_ACCEPTED_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_NODE_POOL_DELETE_ACCEPTED_FIELDS)
-        )
+def _fill_kubernetes_node_pool_delete_accepted(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesNodePoolDeleteAccepted
-        models.append(draft)
-    return models
 
 
-KubernetesNodePoolDeleteAccepted._read_rows = _read_kubernetes_node_pool_delete_accepted_rows
+KubernetesNodePoolDeleteAccepted.fill = _fill_kubernetes_node_pool_delete_accepted
 
 
-_KUBERNETES_NODE_POOL_SKU_FIELDS = frozenset({"cpuSku", "gpuModelId"})
-
-
-def _read_kubernetes_node_pool_sku_rows(rows: Iterable[Any]) -> list[KubernetesNodePoolSku]:
-    models = []
-    new = KubernetesNodePoolSku._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("cpuSku")) is not str and value is not None:
-            raise TypeError
-        draft.cpu_sku = value
-        if type(value := get("gpuModelId")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_model_id = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_NODE_POOL_SKU_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_NODE_POOL_SKU_FIELDS)
-        )
+def _fill_kubernetes_node_pool_sku(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cpu_sku,
+        draft.gpu_model_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesNodePoolSku
-        models.append(draft)
-    return models
 
 
-KubernetesNodePoolSku._read_rows = _read_kubernetes_node_pool_sku_rows
+KubernetesNodePoolSku.fill = _fill_kubernetes_node_pool_sku
 
 
-_KUBERNETES_NODE_SUMMARY_FIELDS = frozenset(
-    {
-        "id",
-        "joinedAt",
-        "kubernetesStatus",
-        "name",
-        "nodePoolId",
-        "publicIp",
-        "registeredAt",
-        "registrationStatus",
-    }
-)
-
-
-def _read_kubernetes_node_summary_rows(rows: Iterable[Any]) -> list[KubernetesNodeSummary]:
-    models = []
-    new = KubernetesNodeSummary._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if value := get("joinedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.joined_at = value or None
-        if type(value := get("kubernetesStatus")) is not str and value is not None:
-            raise TypeError
-        draft.kubernetes_status = value
-        if type(value := get("name")) is not str and value is not None:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["nodePoolId"]) is not str:
-            raise TypeError
-        draft.node_pool_id = value
-        if type(value := get("publicIp")) is not str and value is not None:
-            raise TypeError
-        draft.public_ip = value
-        if value := get("registeredAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.registered_at = value or None
-        if type(value := raw["registrationStatus"]) is not str:
-            raise TypeError
-        draft.registration_status = value
-        draft.extra = (
-            {}
-            if _KUBERNETES_NODE_SUMMARY_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _KUBERNETES_NODE_SUMMARY_FIELDS)
-        )
+def _fill_kubernetes_node_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.joined_at,
+        draft.kubernetes_status,
+        draft.name,
+        draft.node_pool_id,
+        draft.public_ip,
+        draft.registered_at,
+        draft.registration_status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KubernetesNodeSummary
-        models.append(draft)
-    return models
 
 
-KubernetesNodeSummary._read_rows = _read_kubernetes_node_summary_rows
+KubernetesNodeSummary.fill = _fill_kubernetes_node_summary

@@ -10,9 +10,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import check_items, keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -158,244 +155,92 @@ class VerificationNoteResult(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_INVITE_FIELDS = frozenset({"email", "expiresAt", "invitedAt", "invitedBy", "role"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_invite_rows(rows: Iterable[Any]) -> list[Invite]:
-    models = []
-    new = Invite._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["email"]) is not str:
-            raise TypeError
-        draft.email = value
-        if value := get("expiresAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if value := raw["invitedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.invited_at = value or None
-        if type(value := get("invitedBy")) is not str and value is not None:
-            raise TypeError
-        draft.invited_by = value
-        if type(value := raw["role"]) is not str:
-            raise TypeError
-        draft.role = value
-        draft.extra = {} if _INVITE_FIELDS.issuperset(raw) else keep_unknown(raw, _INVITE_FIELDS)
+def _fill_invite(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.email,
+        draft.expires_at,
+        draft.invited_at,
+        draft.invited_by,
+        draft.role,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Invite
-        models.append(draft)
-    return models
 
 
-Invite._read_rows = _read_invite_rows
+Invite.fill = _fill_invite
 
 
-_MEMBER_FIELDS = frozenset(
-    {"avatarUrl", "email", "fullName", "invitedAt", "joinedAt", "role", "status", "userId", "roleName"}
-)
-
-
-def _read_member_rows(rows: Iterable[Any]) -> list[Member]:
-    models = []
-    new = Member._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("avatarUrl")) is not str and value is not None:
-            raise TypeError
-        draft.avatar_url = value
-        if type(value := get("email")) is not str and value is not None:
-            raise TypeError
-        draft.email = value
-        if type(value := get("fullName")) is not str and value is not None:
-            raise TypeError
-        draft.full_name = value
-        if value := get("invitedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.invited_at = value or None
-        if value := get("joinedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.joined_at = value or None
-        if type(value := raw["role"]) is not str:
-            raise TypeError
-        draft.role = value
-        if type(value := get("status")) is not str and value is not None:
-            raise TypeError
-        draft.status = value
-        if type(value := raw["userId"]) is not str:
-            raise TypeError
-        draft.user_id = value
-        if type(value := get("roleName")) is not str and value is not None:
-            raise TypeError
-        draft.role_name = value
-        draft.extra = {} if _MEMBER_FIELDS.issuperset(raw) else keep_unknown(raw, _MEMBER_FIELDS)
+def _fill_member(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.avatar_url,
+        draft.email,
+        draft.full_name,
+        draft.invited_at,
+        draft.joined_at,
+        draft.role,
+        draft.status,
+        draft.user_id,
+        draft.role_name,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Member
-        models.append(draft)
-    return models
 
 
-Member._read_rows = _read_member_rows
+Member.fill = _fill_member
 
 
-_ORGANIZATION_FIELDS = frozenset(
-    {
-        "billingEmail",
-        "createdAt",
-        "id",
-        "isProvider",
-        "name",
-        "plan",
-        "shortId",
-        "slug",
-        "accountStatus",
-        "billingAddressLine1",
-        "billingAddressLine2",
-        "billingCity",
-        "billingCountry",
-        "billingName",
-        "billingPostalCode",
-        "taxCountry",
-        "taxId",
-    }
-)
-
-
-def _read_organization_rows(rows: Iterable[Any]) -> list[Organization]:
-    models = []
-    new = Organization._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["billingEmail"]) is not str:
-            raise TypeError
-        draft.billing_email = value
-        if value := get("createdAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("isProvider")) is not bool and value is not None:
-            raise TypeError
-        draft.is_provider = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["plan"]) is not str:
-            raise TypeError
-        draft.plan = value
-        if type(value := raw["shortId"]) is not str:
-            raise TypeError
-        draft.short_id = value
-        if type(value := raw["slug"]) is not str:
-            raise TypeError
-        draft.slug = value
-        if type(value := get("accountStatus")) is not str and value is not None:
-            raise TypeError
-        draft.account_status = value
-        if type(value := get("billingAddressLine1")) is not str and value is not None:
-            raise TypeError
-        draft.billing_address_line1 = value
-        if type(value := get("billingAddressLine2")) is not str and value is not None:
-            raise TypeError
-        draft.billing_address_line2 = value
-        if type(value := get("billingCity")) is not str and value is not None:
-            raise TypeError
-        draft.billing_city = value
-        if type(value := get("billingCountry")) is not str and value is not None:
-            raise TypeError
-        draft.billing_country = value
-        if type(value := get("billingName")) is not str and value is not None:
-            raise TypeError
-        draft.billing_name = value
-        if type(value := get("billingPostalCode")) is not str and value is not None:
-            raise TypeError
-        draft.billing_postal_code = value
-        if type(value := get("taxCountry")) is not str and value is not None:
-            raise TypeError
-        draft.tax_country = value
-        if type(value := get("taxId")) is not str and value is not None:
-            raise TypeError
-        draft.tax_id = value
-        draft.extra = {} if _ORGANIZATION_FIELDS.issuperset(raw) else keep_unknown(raw, _ORGANIZATION_FIELDS)
+def _fill_organization(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.billing_email,
+        draft.created_at,
+        draft.id,
+        draft.is_provider,
+        draft.name,
+        draft.plan,
+        draft.short_id,
+        draft.slug,
+        draft.account_status,
+        draft.billing_address_line1,
+        draft.billing_address_line2,
+        draft.billing_city,
+        draft.billing_country,
+        draft.billing_name,
+        draft.billing_postal_code,
+        draft.tax_country,
+        draft.tax_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Organization
-        models.append(draft)
-    return models
 
 
-Organization._read_rows = _read_organization_rows
+Organization.fill = _fill_organization
 
 
-_REMOVE_MEMBER_RESULT_FIELDS = frozenset({"revokedKeyIds"})
-
-
-def _read_remove_member_result_rows(rows: Iterable[Any]) -> list[RemoveMemberResult]:
-    models = []
-    new = RemoveMemberResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["revokedKeyIds"]) is list:
-            draft.revoked_key_ids = check_items(value, str)
-        elif value is None:
-            draft.revoked_key_ids = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {}
-            if _REMOVE_MEMBER_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _REMOVE_MEMBER_RESULT_FIELDS)
-        )
+def _fill_remove_member_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.revoked_key_ids,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RemoveMemberResult
-        models.append(draft)
-    return models
 
 
-RemoveMemberResult._read_rows = _read_remove_member_result_rows
+RemoveMemberResult.fill = _fill_remove_member_result
 
 
-_VERIFICATION_NOTE_RESULT_FIELDS = frozenset({"received"})
-
-
-def _read_verification_note_result_rows(rows: Iterable[Any]) -> list[VerificationNoteResult]:
-    models = []
-    new = VerificationNoteResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["received"]) is not bool:
-            raise TypeError
-        draft.received = value
-        draft.extra = (
-            {}
-            if _VERIFICATION_NOTE_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _VERIFICATION_NOTE_RESULT_FIELDS)
-        )
+def _fill_verification_note_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.received,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VerificationNoteResult
-        models.append(draft)
-    return models
 
 
-VerificationNoteResult._read_rows = _read_verification_note_result_rows
+VerificationNoteResult.fill = _fill_verification_note_result

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown
 
 
 @frozen(kw_only=True)
@@ -69,92 +68,37 @@ class PodCapacityList(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_POD_CAPACITY_ITEM_FIELDS = frozenset(
-    {
-        "freeUnits",
-        "gpuModelId",
-        "manufacturer",
-        "maxGpuCount",
-        "name",
-        "rateInterruptibleCentsPerHour",
-        "rateOnDemandCentsPerHour",
-        "rateReservedCentsPerHour",
-        "totalUnits",
-        "vramGb",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_pod_capacity_item_rows(rows: Iterable[Any]) -> list[PodCapacityItem]:
-    models = []
-    new = PodCapacityItem._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["freeUnits"]) is not int:
-            raise TypeError
-        draft.free_units = value
-        if type(value := raw["gpuModelId"]) is not str:
-            raise TypeError
-        draft.gpu_model_id = value
-        if type(value := get("manufacturer")) is not str and value is not None:
-            raise TypeError
-        draft.manufacturer = value
-        if type(value := raw["maxGpuCount"]) is not int:
-            raise TypeError
-        draft.max_gpu_count = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["rateInterruptibleCentsPerHour"]) is not int:
-            raise TypeError
-        draft.rate_interruptible_cents_per_hour = value
-        if type(value := raw["rateOnDemandCentsPerHour"]) is not int:
-            raise TypeError
-        draft.rate_on_demand_cents_per_hour = value
-        if type(value := raw["rateReservedCentsPerHour"]) is not int:
-            raise TypeError
-        draft.rate_reserved_cents_per_hour = value
-        if type(value := raw["totalUnits"]) is not int:
-            raise TypeError
-        draft.total_units = value
-        if type(value := raw["vramGb"]) is not int:
-            raise TypeError
-        draft.vram_gb = value
-        draft.extra = (
-            {} if _POD_CAPACITY_ITEM_FIELDS.issuperset(raw) else keep_unknown(raw, _POD_CAPACITY_ITEM_FIELDS)
-        )
+def _fill_pod_capacity_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.free_units,
+        draft.gpu_model_id,
+        draft.manufacturer,
+        draft.max_gpu_count,
+        draft.name,
+        draft.rate_interruptible_cents_per_hour,
+        draft.rate_on_demand_cents_per_hour,
+        draft.rate_reserved_cents_per_hour,
+        draft.total_units,
+        draft.vram_gb,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PodCapacityItem
-        models.append(draft)
-    return models
 
 
-PodCapacityItem._read_rows = _read_pod_capacity_item_rows
+PodCapacityItem.fill = _fill_pod_capacity_item
 
 
-_POD_CAPACITY_LIST_FIELDS = frozenset({"items"})
-
-
-def _read_pod_capacity_list_rows(rows: Iterable[Any]) -> list[PodCapacityList]:
-    models = []
-    new = PodCapacityList._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["items"]) is list:
-            draft.items = _read_pod_capacity_item_rows(value)
-        elif value is None:
-            draft.items = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _POD_CAPACITY_LIST_FIELDS.issuperset(raw) else keep_unknown(raw, _POD_CAPACITY_LIST_FIELDS)
-        )
+def _fill_pod_capacity_list(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.items,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PodCapacityList
-        models.append(draft)
-    return models
 
 
-PodCapacityList._read_rows = _read_pod_capacity_list_rows
+PodCapacityList.fill = _fill_pod_capacity_list

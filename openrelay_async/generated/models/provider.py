@@ -11,14 +11,9 @@ from typing import Any, Literal
 
 from attrs import field
 
-from openrelay_async.generated.models.shared import NodeReservation, _read_node_reservation_rows
+from openrelay_async.generated.models.shared import NodeReservation
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import check_items, keep_unknown
-
-parse_time = datetime.fromisoformat
-
-parse_date = date.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -515,865 +510,279 @@ class ReclaimSpotWorkloadsResult(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_EARNINGS_BREAKDOWN_GPU_FIELDS = frozenset(
-    {
-        "billableGrossCents",
-        "billableHours",
-        "earningsCents",
-        "gpuModelId",
-        "grossEarningsCents",
-        "hours",
-        "name",
-        "earningHours",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_earnings_breakdown_gpu_rows(rows: Iterable[Any]) -> list[EarningsBreakdownGpu]:
-    models = []
-    new = EarningsBreakdownGpu._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("billableGrossCents")) is not int and value is not None:
-            raise TypeError
-        draft.billable_gross_cents = value
-        if type(value := get("billableHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.billable_hours = value
-        if type(value := raw["earningsCents"]) is not int:
-            raise TypeError
-        draft.earnings_cents = value
-        if type(value := raw["gpuModelId"]) is not str:
-            raise TypeError
-        draft.gpu_model_id = value
-        if type(value := get("grossEarningsCents")) is not int and value is not None:
-            raise TypeError
-        draft.gross_earnings_cents = value
-        if type(value := raw["hours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.hours = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := get("earningHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.earning_hours = value
-        draft.extra = (
-            {}
-            if _EARNINGS_BREAKDOWN_GPU_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _EARNINGS_BREAKDOWN_GPU_FIELDS)
-        )
+def _fill_earnings_breakdown_gpu(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.billable_gross_cents,
+        draft.billable_hours,
+        draft.earnings_cents,
+        draft.gpu_model_id,
+        draft.gross_earnings_cents,
+        draft.hours,
+        draft.name,
+        draft.earning_hours,
+        draft.extra,
+    ) in rows:
         draft.__class__ = EarningsBreakdownGpu
-        models.append(draft)
-    return models
 
 
-EarningsBreakdownGpu._read_rows = _read_earnings_breakdown_gpu_rows
+EarningsBreakdownGpu.fill = _fill_earnings_breakdown_gpu
 
 
-_EARNINGS_BREAKDOWN_NODE_FIELDS = frozenset(
-    {
-        "billableGrossCents",
-        "billableHours",
-        "earningsCents",
-        "gpuCount",
-        "grossEarningsCents",
-        "hostname",
-        "hours",
-        "nodeId",
-        "rentedGpuHoursMonth",
-        "utilizationPercent",
-        "earningHours",
-    }
-)
-
-
-def _read_earnings_breakdown_node_rows(rows: Iterable[Any]) -> list[EarningsBreakdownNode]:
-    models = []
-    new = EarningsBreakdownNode._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("billableGrossCents")) is not int and value is not None:
-            raise TypeError
-        draft.billable_gross_cents = value
-        if type(value := get("billableHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.billable_hours = value
-        if type(value := raw["earningsCents"]) is not int:
-            raise TypeError
-        draft.earnings_cents = value
-        if type(value := get("gpuCount")) is not int and value is not None:
-            raise TypeError
-        draft.gpu_count = value
-        if type(value := get("grossEarningsCents")) is not int and value is not None:
-            raise TypeError
-        draft.gross_earnings_cents = value
-        if type(value := raw["hostname"]) is not str:
-            raise TypeError
-        draft.hostname = value
-        if type(value := raw["hours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.hours = value
-        if type(value := raw["nodeId"]) is not str:
-            raise TypeError
-        draft.node_id = value
-        if (
-            type(value := get("rentedGpuHoursMonth")) is not float
-            and type(value) is not int
-            and value is not None
-        ):
-            raise TypeError
-        draft.rented_gpu_hours_month = value
-        if (
-            type(value := get("utilizationPercent")) is not float
-            and type(value) is not int
-            and value is not None
-        ):
-            raise TypeError
-        draft.utilization_percent = value
-        if type(value := get("earningHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.earning_hours = value
-        draft.extra = (
-            {}
-            if _EARNINGS_BREAKDOWN_NODE_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _EARNINGS_BREAKDOWN_NODE_FIELDS)
-        )
+def _fill_earnings_breakdown_node(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.billable_gross_cents,
+        draft.billable_hours,
+        draft.earnings_cents,
+        draft.gpu_count,
+        draft.gross_earnings_cents,
+        draft.hostname,
+        draft.hours,
+        draft.node_id,
+        draft.rented_gpu_hours_month,
+        draft.utilization_percent,
+        draft.earning_hours,
+        draft.extra,
+    ) in rows:
         draft.__class__ = EarningsBreakdownNode
-        models.append(draft)
-    return models
 
 
-EarningsBreakdownNode._read_rows = _read_earnings_breakdown_node_rows
+EarningsBreakdownNode.fill = _fill_earnings_breakdown_node
 
 
-_EARNINGS_BREAKDOWN_STREAM_FIELDS = frozenset(
-    {
-        "billableGrossCents",
-        "billableHours",
-        "earningsCents",
-        "grossEarningsCents",
-        "hours",
-        "stream",
-        "earningHours",
-    }
-)
-
-
-def _read_earnings_breakdown_stream_rows(rows: Iterable[Any]) -> list[EarningsBreakdownStream]:
-    models = []
-    new = EarningsBreakdownStream._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("billableGrossCents")) is not int and value is not None:
-            raise TypeError
-        draft.billable_gross_cents = value
-        if type(value := get("billableHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.billable_hours = value
-        if type(value := raw["earningsCents"]) is not int:
-            raise TypeError
-        draft.earnings_cents = value
-        if type(value := get("grossEarningsCents")) is not int and value is not None:
-            raise TypeError
-        draft.gross_earnings_cents = value
-        if type(value := raw["hours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.hours = value
-        if type(value := raw["stream"]) is not str:
-            raise TypeError
-        draft.stream = value
-        if type(value := get("earningHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.earning_hours = value
-        draft.extra = (
-            {}
-            if _EARNINGS_BREAKDOWN_STREAM_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _EARNINGS_BREAKDOWN_STREAM_FIELDS)
-        )
+def _fill_earnings_breakdown_stream(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.billable_gross_cents,
+        draft.billable_hours,
+        draft.earnings_cents,
+        draft.gross_earnings_cents,
+        draft.hours,
+        draft.stream,
+        draft.earning_hours,
+        draft.extra,
+    ) in rows:
         draft.__class__ = EarningsBreakdownStream
-        models.append(draft)
-    return models
 
 
-EarningsBreakdownStream._read_rows = _read_earnings_breakdown_stream_rows
+EarningsBreakdownStream.fill = _fill_earnings_breakdown_stream
 
 
-_EARNINGS_DAILY_POINT_FIELDS = frozenset(
-    {
-        "billableGrossCents",
-        "billableHours",
-        "date",
-        "earningHours",
-        "earningsCents",
-        "freeHours",
-        "hostedHours",
-        "unpaidHours",
-    }
-)
-
-
-def _read_earnings_daily_point_rows(rows: Iterable[Any]) -> list[EarningsDailyPoint]:
-    models = []
-    new = EarningsDailyPoint._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("billableGrossCents")) is not int and value is not None:
-            raise TypeError
-        draft.billable_gross_cents = value
-        if type(value := raw["billableHours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.billable_hours = value
-        if value := raw["date"]:
-            value = parse_date(value)
-        elif value != "":
-            raise TypeError
-        draft.date = value or None
-        if type(value := get("earningHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.earning_hours = value
-        if type(value := raw["earningsCents"]) is not int:
-            raise TypeError
-        draft.earnings_cents = value
-        if type(value := raw["freeHours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.free_hours = value
-        if type(value := raw["hostedHours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.hosted_hours = value
-        if type(value := raw["unpaidHours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.unpaid_hours = value
-        draft.extra = (
-            {}
-            if _EARNINGS_DAILY_POINT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _EARNINGS_DAILY_POINT_FIELDS)
-        )
+def _fill_earnings_daily_point(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.billable_gross_cents,
+        draft.billable_hours,
+        draft.date,
+        draft.earning_hours,
+        draft.earnings_cents,
+        draft.free_hours,
+        draft.hosted_hours,
+        draft.unpaid_hours,
+        draft.extra,
+    ) in rows:
         draft.__class__ = EarningsDailyPoint
-        models.append(draft)
-    return models
 
 
-EarningsDailyPoint._read_rows = _read_earnings_daily_point_rows
+EarningsDailyPoint.fill = _fill_earnings_daily_point
 
 
-_NODE_GPU_ITEM_FIELDS = frozenset({"gpuName", "quantity", "vramGb"})
-
-
-def _read_node_gpu_item_rows(rows: Iterable[Any]) -> list[NodeGpuItem]:
-    models = []
-    new = NodeGpuItem._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["gpuName"]) is not str:
-            raise TypeError
-        draft.gpu_name = value
-        if type(value := raw["quantity"]) is not int:
-            raise TypeError
-        draft.quantity = value
-        if type(value := raw["vramGb"]) is not int:
-            raise TypeError
-        draft.vram_gb = value
-        draft.extra = (
-            {} if _NODE_GPU_ITEM_FIELDS.issuperset(raw) else keep_unknown(raw, _NODE_GPU_ITEM_FIELDS)
-        )
+def _fill_node_gpu_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.gpu_name,
+        draft.quantity,
+        draft.vram_gb,
+        draft.extra,
+    ) in rows:
         draft.__class__ = NodeGpuItem
-        models.append(draft)
-    return models
 
 
-NodeGpuItem._read_rows = _read_node_gpu_item_rows
+NodeGpuItem.fill = _fill_node_gpu_item
 
 
-_NODE_RESERVATION_SUMMARY_FIELDS = frozenset({"releasedUnitCount", "reservations", "reservedUnitCount"})
-
-
-def _read_node_reservation_summary_rows(rows: Iterable[Any]) -> list[NodeReservationSummary]:
-    models = []
-    new = NodeReservationSummary._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["releasedUnitCount"]) is not int:
-            raise TypeError
-        draft.released_unit_count = value
-        if type(value := get("reservations")) is list:
-            draft.reservations = _read_node_reservation_rows(value)
-        elif value is None:
-            draft.reservations = []
-        else:
-            raise TypeError
-        if type(value := raw["reservedUnitCount"]) is not int:
-            raise TypeError
-        draft.reserved_unit_count = value
-        draft.extra = (
-            {}
-            if _NODE_RESERVATION_SUMMARY_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _NODE_RESERVATION_SUMMARY_FIELDS)
-        )
+def _fill_node_reservation_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.released_unit_count,
+        draft.reservations,
+        draft.reserved_unit_count,
+        draft.extra,
+    ) in rows:
         draft.__class__ = NodeReservationSummary
-        models.append(draft)
-    return models
 
 
-NodeReservationSummary._read_rows = _read_node_reservation_summary_rows
+NodeReservationSummary.fill = _fill_node_reservation_summary
 
 
-_PAYOUT_ITEM_FIELDS = frozenset({"amountCents", "createdAt", "description", "id", "type"})
-
-
-def _read_payout_item_rows(rows: Iterable[Any]) -> list[PayoutItem]:
-    models = []
-    new = PayoutItem._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["amountCents"]) is not int:
-            raise TypeError
-        draft.amount_cents = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("description")) is not str and value is not None:
-            raise TypeError
-        draft.description = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["type"]) is not str:
-            raise TypeError
-        draft.type = value
-        draft.extra = {} if _PAYOUT_ITEM_FIELDS.issuperset(raw) else keep_unknown(raw, _PAYOUT_ITEM_FIELDS)
+def _fill_payout_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.amount_cents,
+        draft.created_at,
+        draft.description,
+        draft.id,
+        draft.type,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PayoutItem
-        models.append(draft)
-    return models
 
 
-PayoutItem._read_rows = _read_payout_item_rows
+PayoutItem.fill = _fill_payout_item
 
 
-_PROVIDER_EARNINGS_FIELDS = frozenset(
-    {
-        "availableForPayoutCents",
-        "billableGrossCents",
-        "billableHours",
-        "byGpuModel",
-        "byNode",
-        "byStream",
-        "commissionPercent",
-        "currentMonthEarningsCents",
-        "currentMonthHours",
-        "freeCreditHours",
-        "grossEarningsCents",
-        "pendingEarningsCents",
-        "recentPayouts",
-        "totalEarningsCents",
-        "totalHours",
-        "totalPaidOutCents",
-        "unpaidHours",
-        "activeRentals",
-        "compensationMode",
-        "daily",
-        "earningHours",
-    }
-)
-
-
-def _read_provider_earnings_rows(rows: Iterable[Any]) -> list[ProviderEarnings]:
-    models = []
-    new = ProviderEarnings._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["availableForPayoutCents"]) is not int:
-            raise TypeError
-        draft.available_for_payout_cents = value
-        if type(value := get("billableGrossCents")) is not int and value is not None:
-            raise TypeError
-        draft.billable_gross_cents = value
-        if type(value := get("billableHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.billable_hours = value
-        if type(value := raw["byGpuModel"]) is list:
-            draft.by_gpu_model = _read_earnings_breakdown_gpu_rows(value)
-        elif value is None:
-            draft.by_gpu_model = []
-        else:
-            raise TypeError
-        if type(value := raw["byNode"]) is list:
-            draft.by_node = _read_earnings_breakdown_node_rows(value)
-        elif value is None:
-            draft.by_node = []
-        else:
-            raise TypeError
-        if type(value := get("byStream")) is list:
-            draft.by_stream = _read_earnings_breakdown_stream_rows(value)
-        elif value is None:
-            draft.by_stream = []
-        else:
-            raise TypeError
-        if type(value := raw["commissionPercent"]) is not int:
-            raise TypeError
-        draft.commission_percent = value
-        if type(value := raw["currentMonthEarningsCents"]) is not int:
-            raise TypeError
-        draft.current_month_earnings_cents = value
-        if type(value := raw["currentMonthHours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.current_month_hours = value
-        if (
-            type(value := get("freeCreditHours")) is not float
-            and type(value) is not int
-            and value is not None
-        ):
-            raise TypeError
-        draft.free_credit_hours = value
-        if type(value := get("grossEarningsCents")) is not int and value is not None:
-            raise TypeError
-        draft.gross_earnings_cents = value
-        if type(value := raw["pendingEarningsCents"]) is not int:
-            raise TypeError
-        draft.pending_earnings_cents = value
-        if type(value := raw["recentPayouts"]) is list:
-            draft.recent_payouts = _read_payout_item_rows(value)
-        elif value is None:
-            draft.recent_payouts = []
-        else:
-            raise TypeError
-        if type(value := raw["totalEarningsCents"]) is not int:
-            raise TypeError
-        draft.total_earnings_cents = value
-        if type(value := raw["totalHours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.total_hours = value
-        if type(value := raw["totalPaidOutCents"]) is not int:
-            raise TypeError
-        draft.total_paid_out_cents = value
-        if type(value := get("unpaidHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.unpaid_hours = value
-        if type(value := get("activeRentals")) is not int and value is not None:
-            raise TypeError
-        draft.active_rentals = value
-        if type(value := get("compensationMode")) is not str and value is not None:
-            raise TypeError
-        draft.compensation_mode = value
-        if type(value := get("daily")) is list:
-            draft.daily = _read_earnings_daily_point_rows(value)
-        elif value is None:
-            draft.daily = []
-        else:
-            raise TypeError
-        if type(value := get("earningHours")) is not float and type(value) is not int and value is not None:
-            raise TypeError
-        draft.earning_hours = value
-        draft.extra = (
-            {} if _PROVIDER_EARNINGS_FIELDS.issuperset(raw) else keep_unknown(raw, _PROVIDER_EARNINGS_FIELDS)
-        )
+def _fill_provider_earnings(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.available_for_payout_cents,
+        draft.billable_gross_cents,
+        draft.billable_hours,
+        draft.by_gpu_model,
+        draft.by_node,
+        draft.by_stream,
+        draft.commission_percent,
+        draft.current_month_earnings_cents,
+        draft.current_month_hours,
+        draft.free_credit_hours,
+        draft.gross_earnings_cents,
+        draft.pending_earnings_cents,
+        draft.recent_payouts,
+        draft.total_earnings_cents,
+        draft.total_hours,
+        draft.total_paid_out_cents,
+        draft.unpaid_hours,
+        draft.active_rentals,
+        draft.compensation_mode,
+        draft.daily,
+        draft.earning_hours,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ProviderEarnings
-        models.append(draft)
-    return models
 
 
-ProviderEarnings._read_rows = _read_provider_earnings_rows
+ProviderEarnings.fill = _fill_provider_earnings
 
 
-_PROVIDER_NODE_FIELDS = frozenset(
-    {
-        "cpuCores",
-        "cpuModel",
-        "createdAt",
-        "gpus",
-        "hostname",
-        "id",
-        "locationCity",
-        "locationCountry",
-        "nodeType",
-        "ramGb",
-        "status",
-        "tdxEnabled",
-        "diskFreeGb",
-        "diskTotalGb",
-        "noticeSeconds",
-        "reservation",
-        "runtime",
-        "terminateAt",
-    }
-)
-
-
-def _read_provider_node_rows(rows: Iterable[Any]) -> list[ProviderNode]:
-    models = []
-    new = ProviderNode._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("cpuCores")) is not int and value is not None:
-            raise TypeError
-        draft.cpu_cores = value
-        if type(value := get("cpuModel")) is not str and value is not None:
-            raise TypeError
-        draft.cpu_model = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["gpus"]) is list:
-            draft.gpus = _read_node_gpu_item_rows(value)
-        elif value is None:
-            draft.gpus = []
-        else:
-            raise TypeError
-        if type(value := raw["hostname"]) is not str:
-            raise TypeError
-        draft.hostname = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("locationCity")) is not str and value is not None:
-            raise TypeError
-        draft.location_city = value
-        if type(value := get("locationCountry")) is not str and value is not None:
-            raise TypeError
-        draft.location_country = value
-        if type(value := raw["nodeType"]) is not str:
-            raise TypeError
-        draft.node_type = value
-        if type(value := get("ramGb")) is not int and value is not None:
-            raise TypeError
-        draft.ram_gb = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := raw["tdxEnabled"]) is not bool:
-            raise TypeError
-        draft.tdx_enabled = value
-        if type(value := get("diskFreeGb")) is not int and value is not None:
-            raise TypeError
-        draft.disk_free_gb = value
-        if type(value := get("diskTotalGb")) is not int and value is not None:
-            raise TypeError
-        draft.disk_total_gb = value
-        if type(value := get("noticeSeconds")) is not int and value is not None:
-            raise TypeError
-        draft.notice_seconds = value
-        value = get("reservation")
-        draft.reservation = None if value is None else _read_node_reservation_summary_rows((value,))[0]
-        if type(value := get("runtime")) is not str and value is not None:
-            raise TypeError
-        draft.runtime = value
-        if value := get("terminateAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.terminate_at = value or None
-        draft.extra = (
-            {} if _PROVIDER_NODE_FIELDS.issuperset(raw) else keep_unknown(raw, _PROVIDER_NODE_FIELDS)
-        )
+def _fill_provider_node(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cpu_cores,
+        draft.cpu_model,
+        draft.created_at,
+        draft.gpus,
+        draft.hostname,
+        draft.id,
+        draft.location_city,
+        draft.location_country,
+        draft.node_type,
+        draft.ram_gb,
+        draft.status,
+        draft.tdx_enabled,
+        draft.disk_free_gb,
+        draft.disk_total_gb,
+        draft.notice_seconds,
+        draft.reservation,
+        draft.runtime,
+        draft.terminate_at,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ProviderNode
-        models.append(draft)
-    return models
 
 
-ProviderNode._read_rows = _read_provider_node_rows
+ProviderNode.fill = _fill_provider_node
 
 
-_PROVIDER_STATS_FIELDS = frozenset({"activeTokens", "offlineNodes", "onlineNodes", "totalNodes"})
-
-
-def _read_provider_stats_rows(rows: Iterable[Any]) -> list[ProviderStats]:
-    models = []
-    new = ProviderStats._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["activeTokens"]) is not int:
-            raise TypeError
-        draft.active_tokens = value
-        if type(value := raw["offlineNodes"]) is not int:
-            raise TypeError
-        draft.offline_nodes = value
-        if type(value := raw["onlineNodes"]) is not int:
-            raise TypeError
-        draft.online_nodes = value
-        if type(value := raw["totalNodes"]) is not int:
-            raise TypeError
-        draft.total_nodes = value
-        draft.extra = (
-            {} if _PROVIDER_STATS_FIELDS.issuperset(raw) else keep_unknown(raw, _PROVIDER_STATS_FIELDS)
-        )
+def _fill_provider_stats(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.active_tokens,
+        draft.offline_nodes,
+        draft.online_nodes,
+        draft.total_nodes,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ProviderStats
-        models.append(draft)
-    return models
 
 
-ProviderStats._read_rows = _read_provider_stats_rows
+ProviderStats.fill = _fill_provider_stats
 
 
-_PROVIDER_STATUS_FIELDS = frozenset({"applicationStatus", "applicationSubmittedAt", "isProvider"})
-
-
-def _read_provider_status_rows(rows: Iterable[Any]) -> list[ProviderStatus]:
-    models = []
-    new = ProviderStatus._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("applicationStatus")) is not str and value is not None:
-            raise TypeError
-        draft.application_status = value
-        if value := get("applicationSubmittedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.application_submitted_at = value or None
-        if type(value := raw["isProvider"]) is not bool:
-            raise TypeError
-        draft.is_provider = value
-        draft.extra = (
-            {} if _PROVIDER_STATUS_FIELDS.issuperset(raw) else keep_unknown(raw, _PROVIDER_STATUS_FIELDS)
-        )
+def _fill_provider_status(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.application_status,
+        draft.application_submitted_at,
+        draft.is_provider,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ProviderStatus
-        models.append(draft)
-    return models
 
 
-ProviderStatus._read_rows = _read_provider_status_rows
+ProviderStatus.fill = _fill_provider_status
 
 
-_PROVISIONING_TOKEN_CREATED_FIELDS = frozenset(
-    {
-        "expiresAt",
-        "id",
-        "maxNodes",
-        "name",
-        "nodePool",
-        "token",
-        "tokenPrefix",
-        "warning",
-        "maxEnrollments",
-        "nodeType",
-        "noticeSeconds",
-    }
-)
-
-
-def _read_provisioning_token_created_rows(rows: Iterable[Any]) -> list[ProvisioningTokenCreated]:
-    models = []
-    new = ProvisioningTokenCreated._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := get("expiresAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("maxNodes")) is not int and value is not None:
-            raise TypeError
-        draft.max_nodes = value
-        if type(value := get("name")) is not str and value is not None:
-            raise TypeError
-        draft.name = value
-        if type(value := get("nodePool")) is not str and value is not None:
-            raise TypeError
-        draft.node_pool = value
-        if type(value := raw["token"]) is str:
-            draft.token = Secret(value)
-        else:
-            raise TypeError
-        if type(value := raw["tokenPrefix"]) is not str:
-            raise TypeError
-        draft.token_prefix = value
-        if type(value := raw["warning"]) is not str:
-            raise TypeError
-        draft.warning = value
-        if type(value := get("maxEnrollments")) is not int and value is not None:
-            raise TypeError
-        draft.max_enrollments = value
-        if type(value := get("nodeType")) is not str and value is not None:
-            raise TypeError
-        draft.node_type = value
-        if type(value := get("noticeSeconds")) is not int and value is not None:
-            raise TypeError
-        draft.notice_seconds = value
-        draft.extra = (
-            {}
-            if _PROVISIONING_TOKEN_CREATED_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _PROVISIONING_TOKEN_CREATED_FIELDS)
-        )
+def _fill_provisioning_token_created(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.expires_at,
+        draft.id,
+        draft.max_nodes,
+        draft.name,
+        draft.node_pool,
+        draft.token,
+        draft.token_prefix,
+        draft.warning,
+        draft.max_enrollments,
+        draft.node_type,
+        draft.notice_seconds,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ProvisioningTokenCreated
-        models.append(draft)
-    return models
 
 
-ProvisioningTokenCreated._read_rows = _read_provisioning_token_created_rows
+ProvisioningTokenCreated.fill = _fill_provisioning_token_created
 
 
-_PROVISIONING_TOKEN_ITEM_FIELDS = frozenset(
-    {
-        "createdAt",
-        "expiresAt",
-        "id",
-        "maxNodes",
-        "name",
-        "nodePool",
-        "nodeType",
-        "revokedAt",
-        "status",
-        "tokenPrefix",
-        "usedAt",
-        "usedByNodeId",
-        "usedCount",
-        "enrollmentCount",
-        "lastUsedAt",
-        "maxEnrollments",
-        "noticeSeconds",
-    }
-)
-
-
-def _read_provisioning_token_item_rows(rows: Iterable[Any]) -> list[ProvisioningTokenItem]:
-    models = []
-    new = ProvisioningTokenItem._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("expiresAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("maxNodes")) is not int and value is not None:
-            raise TypeError
-        draft.max_nodes = value
-        if type(value := get("name")) is not str and value is not None:
-            raise TypeError
-        draft.name = value
-        if type(value := get("nodePool")) is not str and value is not None:
-            raise TypeError
-        draft.node_pool = value
-        if type(value := raw["nodeType"]) is not str:
-            raise TypeError
-        draft.node_type = value
-        if value := get("revokedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.revoked_at = value or None
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := raw["tokenPrefix"]) is not str:
-            raise TypeError
-        draft.token_prefix = value
-        if value := get("usedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.used_at = value or None
-        if type(value := get("usedByNodeId")) is not str and value is not None:
-            raise TypeError
-        draft.used_by_node_id = value
-        if type(value := get("usedCount")) is not int and value is not None:
-            raise TypeError
-        draft.used_count = value
-        if type(value := get("enrollmentCount")) is not int and value is not None:
-            raise TypeError
-        draft.enrollment_count = value
-        if value := get("lastUsedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.last_used_at = value or None
-        if type(value := get("maxEnrollments")) is not int and value is not None:
-            raise TypeError
-        draft.max_enrollments = value
-        if type(value := get("noticeSeconds")) is not int and value is not None:
-            raise TypeError
-        draft.notice_seconds = value
-        draft.extra = (
-            {}
-            if _PROVISIONING_TOKEN_ITEM_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _PROVISIONING_TOKEN_ITEM_FIELDS)
-        )
+def _fill_provisioning_token_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.expires_at,
+        draft.id,
+        draft.max_nodes,
+        draft.name,
+        draft.node_pool,
+        draft.node_type,
+        draft.revoked_at,
+        draft.status,
+        draft.token_prefix,
+        draft.used_at,
+        draft.used_by_node_id,
+        draft.used_count,
+        draft.enrollment_count,
+        draft.last_used_at,
+        draft.max_enrollments,
+        draft.notice_seconds,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ProvisioningTokenItem
-        models.append(draft)
-    return models
 
 
-ProvisioningTokenItem._read_rows = _read_provisioning_token_item_rows
+ProvisioningTokenItem.fill = _fill_provisioning_token_item
 
 
-_RECLAIM_SPOT_WORKLOADS_RESULT_FIELDS = frozenset({"skipped", "terminated"})
-
-
-def _read_reclaim_spot_workloads_result_rows(rows: Iterable[Any]) -> list[ReclaimSpotWorkloadsResult]:
-    models = []
-    new = ReclaimSpotWorkloadsResult._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("skipped")) is list:
-            draft.skipped = check_items(value, str)
-        elif value is None:
-            draft.skipped = []
-        else:
-            raise TypeError
-        if type(value := raw["terminated"]) is list:
-            draft.terminated = check_items(value, str)
-        elif value is None:
-            draft.terminated = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {}
-            if _RECLAIM_SPOT_WORKLOADS_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _RECLAIM_SPOT_WORKLOADS_RESULT_FIELDS)
-        )
+def _fill_reclaim_spot_workloads_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.skipped,
+        draft.terminated,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ReclaimSpotWorkloadsResult
-        models.append(draft)
-    return models
 
 
-ReclaimSpotWorkloadsResult._read_rows = _read_reclaim_spot_workloads_result_rows
+ReclaimSpotWorkloadsResult.fill = _fill_reclaim_spot_workloads_result

@@ -10,9 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -38,44 +35,20 @@ class RegistryCredentialSummary(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_REGISTRY_CREDENTIAL_SUMMARY_FIELDS = frozenset({"authType", "createdAt", "id", "name", "server"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_registry_credential_summary_rows(rows: Iterable[Any]) -> list[RegistryCredentialSummary]:
-    models = []
-    new = RegistryCredentialSummary._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["authType"]) is not str:
-            raise TypeError
-        draft.auth_type = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["server"]) is not str:
-            raise TypeError
-        draft.server = value
-        draft.extra = (
-            {}
-            if _REGISTRY_CREDENTIAL_SUMMARY_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _REGISTRY_CREDENTIAL_SUMMARY_FIELDS)
-        )
+def _fill_registry_credential_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.auth_type,
+        draft.created_at,
+        draft.id,
+        draft.name,
+        draft.server,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RegistryCredentialSummary
-        models.append(draft)
-    return models
 
 
-RegistryCredentialSummary._read_rows = _read_registry_credential_summary_rows
+RegistryCredentialSummary.fill = _fill_registry_credential_summary

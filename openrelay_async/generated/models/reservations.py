@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown
 
 
 @frozen(kw_only=True)
@@ -56,73 +55,26 @@ class NodeGpuUnitItem(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_NODE_GPU_UNIT_ITEM_FIELDS = frozenset(
-    {
-        "allocClass",
-        "claimedBy",
-        "gpuModelId",
-        "gpuModelName",
-        "id",
-        "notReservableReason",
-        "released",
-        "reservable",
-        "reservationId",
-        "sellableGpus",
-        "state",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_node_gpu_unit_item_rows(rows: Iterable[Any]) -> list[NodeGpuUnitItem]:
-    models = []
-    new = NodeGpuUnitItem._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["allocClass"]) is not str:
-            raise TypeError
-        draft.alloc_class = value
-        if type(value := get("claimedBy")) is not str and value is not None:
-            raise TypeError
-        draft.claimed_by = value
-        if type(value := raw["gpuModelId"]) is not str:
-            raise TypeError
-        draft.gpu_model_id = value
-        if type(value := get("gpuModelName")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_model_name = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("notReservableReason")) is not str and value is not None:
-            raise TypeError
-        draft.not_reservable_reason = value
-        if type(value := get("released")) is not bool and value is not None:
-            raise TypeError
-        draft.released = value
-        if type(value := raw["reservable"]) is not bool:
-            raise TypeError
-        draft.reservable = value
-        if type(value := get("reservationId")) is not str and value is not None:
-            raise TypeError
-        draft.reservation_id = value
-        if type(value := raw["sellableGpus"]) is not int:
-            raise TypeError
-        draft.sellable_gpus = value
-        if type(value := raw["state"]) is not str:
-            raise TypeError
-        draft.state = value
-        draft.extra = (
-            {}
-            if _NODE_GPU_UNIT_ITEM_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _NODE_GPU_UNIT_ITEM_FIELDS)
-        )
+def _fill_node_gpu_unit_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.alloc_class,
+        draft.claimed_by,
+        draft.gpu_model_id,
+        draft.gpu_model_name,
+        draft.id,
+        draft.not_reservable_reason,
+        draft.released,
+        draft.reservable,
+        draft.reservation_id,
+        draft.sellable_gpus,
+        draft.state,
+        draft.extra,
+    ) in rows:
         draft.__class__ = NodeGpuUnitItem
-        models.append(draft)
-    return models
 
 
-NodeGpuUnitItem._read_rows = _read_node_gpu_unit_item_rows
+NodeGpuUnitItem.fill = _fill_node_gpu_unit_item

@@ -12,9 +12,6 @@ from typing import Any
 from attrs import field
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import check_items, keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -72,105 +69,30 @@ class Role(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_ROLE_FIELDS = frozenset(
-    {
-        "builtin",
-        "cedar",
-        "createdAt",
-        "createdBy",
-        "description",
-        "endpoints",
-        "id",
-        "ipRanges",
-        "memberCount",
-        "models",
-        "name",
-        "permissions",
-        "stale",
-        "updatedAt",
-        "updatedBy",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_role_rows(rows: Iterable[Any]) -> list[Role]:
-    models = []
-    new = Role._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["builtin"]) is not bool:
-            raise TypeError
-        draft.builtin = value
-        if type(value := get("cedar")) is not str and value is not None:
-            raise TypeError
-        draft.cedar = value
-        if value := get("createdAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("createdBy")) is not str and value is not None:
-            raise TypeError
-        draft.created_by = value
-        if type(value := get("description")) is not str and value is not None:
-            raise TypeError
-        draft.description = value
-        if type(value := get("endpoints")) is list:
-            draft.endpoints = check_items(value, str)
-        elif value is None:
-            draft.endpoints = []
-        else:
-            raise TypeError
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("ipRanges")) is list:
-            draft.ip_ranges = check_items(value, str)
-        elif value is None:
-            draft.ip_ranges = []
-        else:
-            raise TypeError
-        if type(value := get("memberCount")) is not int and value is not None:
-            raise TypeError
-        draft.member_count = value
-        if type(value := get("models")) is list:
-            draft.models = check_items(value, str)
-        elif value is None:
-            draft.models = []
-        else:
-            raise TypeError
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["permissions"]) is list:
-            draft.permissions = check_items(value, str)
-        elif value is None:
-            draft.permissions = []
-        else:
-            raise TypeError
-        if type(value := get("stale")) is not str and value is not None:
-            raise TypeError
-        draft.stale = value
-        if value := get("updatedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        if type(value := get("updatedBy")) is not str and value is not None:
-            raise TypeError
-        draft.updated_by = value
-        draft.extra = {} if _ROLE_FIELDS.issuperset(raw) else keep_unknown(raw, _ROLE_FIELDS)
+def _fill_role(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.builtin,
+        draft.cedar,
+        draft.created_at,
+        draft.created_by,
+        draft.description,
+        draft.endpoints,
+        draft.id,
+        draft.ip_ranges,
+        draft.member_count,
+        draft.models,
+        draft.name,
+        draft.permissions,
+        draft.stale,
+        draft.updated_at,
+        draft.updated_by,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Role
-        models.append(draft)
-    return models
 
 
-Role._read_rows = _read_role_rows
+Role.fill = _fill_role

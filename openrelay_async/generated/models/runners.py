@@ -11,11 +11,6 @@ from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import keep_unknown
-
-parse_time = datetime.fromisoformat
-
-parse_date = date.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -335,566 +330,200 @@ class RunnerPoolItem(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_DELETE_RUNNER_POOL_RESULT_FIELDS = frozenset({"status"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_delete_runner_pool_result_rows(rows: Iterable[Any]) -> list[DeleteRunnerPoolResult]:
-    models = []
-    new = DeleteRunnerPoolResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _DELETE_RUNNER_POOL_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _DELETE_RUNNER_POOL_RESULT_FIELDS)
-        )
+def _fill_delete_runner_pool_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = DeleteRunnerPoolResult
-        models.append(draft)
-    return models
 
 
-DeleteRunnerPoolResult._read_rows = _read_delete_runner_pool_result_rows
+DeleteRunnerPoolResult.fill = _fill_delete_runner_pool_result
 
 
-_RUNNER_CONNECT_URL_FIELDS = frozenset({"installUrl", "oauth", "url"})
-
-
-def _read_runner_connect_url_rows(rows: Iterable[Any]) -> list[RunnerConnectUrl]:
-    models = []
-    new = RunnerConnectUrl._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["installUrl"]) is not str:
-            raise TypeError
-        draft.install_url = value
-        if type(value := raw["oauth"]) is not bool:
-            raise TypeError
-        draft.oauth = value
-        if type(value := raw["url"]) is not str:
-            raise TypeError
-        draft.url = value
-        draft.extra = (
-            {}
-            if _RUNNER_CONNECT_URL_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _RUNNER_CONNECT_URL_FIELDS)
-        )
+def _fill_runner_connect_url(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.install_url,
+        draft.oauth,
+        draft.url,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerConnectUrl
-        models.append(draft)
-    return models
 
 
-RunnerConnectUrl._read_rows = _read_runner_connect_url_rows
+RunnerConnectUrl.fill = _fill_runner_connect_url
 
 
-_RUNNER_INSTALLATION_FIELDS = frozenset(
-    {"account", "accountType", "alreadyConnected", "connectGrant", "installationId"}
-)
-
-
-def _read_runner_installation_rows(rows: Iterable[Any]) -> list[RunnerInstallation]:
-    models = []
-    new = RunnerInstallation._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["account"]) is not str:
-            raise TypeError
-        draft.account = value
-        if type(value := raw["accountType"]) is not str:
-            raise TypeError
-        draft.account_type = value
-        if type(value := raw["alreadyConnected"]) is not bool:
-            raise TypeError
-        draft.already_connected = value
-        if type(value := raw["connectGrant"]) is str:
-            draft.connect_grant = Secret(value)
-        else:
-            raise TypeError
-        if type(value := raw["installationId"]) is not int:
-            raise TypeError
-        draft.installation_id = value
-        draft.extra = (
-            {}
-            if _RUNNER_INSTALLATION_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _RUNNER_INSTALLATION_FIELDS)
-        )
+def _fill_runner_installation(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.account,
+        draft.account_type,
+        draft.already_connected,
+        draft.connect_grant,
+        draft.installation_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerInstallation
-        models.append(draft)
-    return models
 
 
-RunnerInstallation._read_rows = _read_runner_installation_rows
+RunnerInstallation.fill = _fill_runner_installation
 
 
-_RUNNER_INSTALLATIONS_RESULT_FIELDS = frozenset({"installations"})
-
-
-def _read_runner_installations_result_rows(rows: Iterable[Any]) -> list[RunnerInstallationsResult]:
-    models = []
-    new = RunnerInstallationsResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["installations"]) is list:
-            draft.installations = _read_runner_installation_rows(value)
-        elif value is None:
-            draft.installations = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {}
-            if _RUNNER_INSTALLATIONS_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _RUNNER_INSTALLATIONS_RESULT_FIELDS)
-        )
+def _fill_runner_installations_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.installations,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerInstallationsResult
-        models.append(draft)
-    return models
 
 
-RunnerInstallationsResult._read_rows = _read_runner_installations_result_rows
+RunnerInstallationsResult.fill = _fill_runner_installations_result
 
 
-_RUNNER_JOB_FIELDS = frozenset(
-    {
-        "completedAt",
-        "cpus",
-        "failureReason",
-        "githubRepo",
-        "id",
-        "nodeId",
-        "organizationId",
-        "provisioningAt",
-        "queuedAt",
-        "ramMb",
-        "runnerName",
-        "runnerPoolId",
-        "runnerSizeLabel",
-        "runningAt",
-        "status",
-    }
-)
-
-
-def _read_runner_job_rows(rows: Iterable[Any]) -> list[RunnerJob]:
-    models = []
-    new = RunnerJob._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := get("completedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.completed_at = value or None
-        if type(value := raw["cpus"]) is not int:
-            raise TypeError
-        draft.cpus = value
-        if type(value := get("failureReason")) is not str and value is not None:
-            raise TypeError
-        draft.failure_reason = value
-        if type(value := get("githubRepo")) is not str and value is not None:
-            raise TypeError
-        draft.github_repo = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("nodeId")) is not str and value is not None:
-            raise TypeError
-        draft.node_id = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if value := get("provisioningAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.provisioning_at = value or None
-        if value := raw["queuedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.queued_at = value or None
-        if type(value := raw["ramMb"]) is not int:
-            raise TypeError
-        draft.ram_mb = value
-        if type(value := get("runnerName")) is not str and value is not None:
-            raise TypeError
-        draft.runner_name = value
-        if type(value := raw["runnerPoolId"]) is not str:
-            raise TypeError
-        draft.runner_pool_id = value
-        if type(value := get("runnerSizeLabel")) is not str and value is not None:
-            raise TypeError
-        draft.runner_size_label = value
-        if value := get("runningAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.running_at = value or None
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = {} if _RUNNER_JOB_FIELDS.issuperset(raw) else keep_unknown(raw, _RUNNER_JOB_FIELDS)
+def _fill_runner_job(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.completed_at,
+        draft.cpus,
+        draft.failure_reason,
+        draft.github_repo,
+        draft.id,
+        draft.node_id,
+        draft.organization_id,
+        draft.provisioning_at,
+        draft.queued_at,
+        draft.ram_mb,
+        draft.runner_name,
+        draft.runner_pool_id,
+        draft.runner_size_label,
+        draft.running_at,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerJob
-        models.append(draft)
-    return models
 
 
-RunnerJob._read_rows = _read_runner_job_rows
+RunnerJob.fill = _fill_runner_job
 
 
-_RUNNER_METRICS_FIELDS = frozenset({"cost", "daily", "summary"})
-
-
-def _read_runner_metrics_rows(rows: Iterable[Any]) -> list[RunnerMetrics]:
-    models = []
-    new = RunnerMetrics._draft
-    for raw in rows:
-        draft = new()
-        draft.cost = _read_runner_metrics_cost_rows((raw["cost"],))[0]
-        if type(value := raw["daily"]) is list:
-            draft.daily = _read_runner_metrics_daily_rows(value)
-        elif value is None:
-            draft.daily = []
-        else:
-            raise TypeError
-        draft.summary = _read_runner_metrics_summary_rows((raw["summary"],))[0]
-        draft.extra = (
-            {} if _RUNNER_METRICS_FIELDS.issuperset(raw) else keep_unknown(raw, _RUNNER_METRICS_FIELDS)
-        )
+def _fill_runner_metrics(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cost,
+        draft.daily,
+        draft.summary,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerMetrics
-        models.append(draft)
-    return models
 
 
-RunnerMetrics._read_rows = _read_runner_metrics_rows
+RunnerMetrics.fill = _fill_runner_metrics
 
 
-_RUNNER_METRICS_COST_FIELDS = frozenset({"githubCostCents", "savedCents", "vectorlayCostCents"})
-
-
-def _read_runner_metrics_cost_rows(rows: Iterable[Any]) -> list[RunnerMetricsCost]:
-    models = []
-    new = RunnerMetricsCost._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["githubCostCents"]) is not int:
-            raise TypeError
-        draft.github_cost_cents = value
-        if type(value := raw["savedCents"]) is not int:
-            raise TypeError
-        draft.saved_cents = value
-        if type(value := raw["vectorlayCostCents"]) is not int:
-            raise TypeError
-        draft.vectorlay_cost_cents = value
-        draft.extra = (
-            {}
-            if _RUNNER_METRICS_COST_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _RUNNER_METRICS_COST_FIELDS)
-        )
+def _fill_runner_metrics_cost(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.github_cost_cents,
+        draft.saved_cents,
+        draft.vectorlay_cost_cents,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerMetricsCost
-        models.append(draft)
-    return models
 
 
-RunnerMetricsCost._read_rows = _read_runner_metrics_cost_rows
+RunnerMetricsCost.fill = _fill_runner_metrics_cost
 
 
-_RUNNER_METRICS_DAILY_FIELDS = frozenset({"cancelled", "completed", "date", "failed", "running"})
-
-
-def _read_runner_metrics_daily_rows(rows: Iterable[Any]) -> list[RunnerMetricsDaily]:
-    models = []
-    new = RunnerMetricsDaily._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["cancelled"]) is not int:
-            raise TypeError
-        draft.cancelled = value
-        if type(value := raw["completed"]) is not int:
-            raise TypeError
-        draft.completed = value
-        if value := raw["date"]:
-            value = parse_date(value)
-        elif value != "":
-            raise TypeError
-        draft.date = value or None
-        if type(value := raw["failed"]) is not int:
-            raise TypeError
-        draft.failed = value
-        if type(value := raw["running"]) is not int:
-            raise TypeError
-        draft.running = value
-        draft.extra = (
-            {}
-            if _RUNNER_METRICS_DAILY_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _RUNNER_METRICS_DAILY_FIELDS)
-        )
+def _fill_runner_metrics_daily(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cancelled,
+        draft.completed,
+        draft.date,
+        draft.failed,
+        draft.running,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerMetricsDaily
-        models.append(draft)
-    return models
 
 
-RunnerMetricsDaily._read_rows = _read_runner_metrics_daily_rows
+RunnerMetricsDaily.fill = _fill_runner_metrics_daily
 
 
-_RUNNER_METRICS_SUMMARY_FIELDS = frozenset(
-    {"avgDurationSec", "avgQueueTimeSec", "completedJobs", "failedJobs", "totalJobs"}
-)
-
-
-def _read_runner_metrics_summary_rows(rows: Iterable[Any]) -> list[RunnerMetricsSummary]:
-    models = []
-    new = RunnerMetricsSummary._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["avgDurationSec"]) is not int:
-            raise TypeError
-        draft.avg_duration_sec = value
-        if type(value := raw["avgQueueTimeSec"]) is not int:
-            raise TypeError
-        draft.avg_queue_time_sec = value
-        if type(value := raw["completedJobs"]) is not int:
-            raise TypeError
-        draft.completed_jobs = value
-        if type(value := raw["failedJobs"]) is not int:
-            raise TypeError
-        draft.failed_jobs = value
-        if type(value := raw["totalJobs"]) is not int:
-            raise TypeError
-        draft.total_jobs = value
-        draft.extra = (
-            {}
-            if _RUNNER_METRICS_SUMMARY_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _RUNNER_METRICS_SUMMARY_FIELDS)
-        )
+def _fill_runner_metrics_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.avg_duration_sec,
+        draft.avg_queue_time_sec,
+        draft.completed_jobs,
+        draft.failed_jobs,
+        draft.total_jobs,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerMetricsSummary
-        models.append(draft)
-    return models
 
 
-RunnerMetricsSummary._read_rows = _read_runner_metrics_summary_rows
+RunnerMetricsSummary.fill = _fill_runner_metrics_summary
 
 
-_RUNNER_POOL_FIELDS = frozenset(
-    {
-        "createdAt",
-        "currentPeriodEnd",
-        "diskSizeGb",
-        "githubInstallationId",
-        "githubOwner",
-        "githubOwnerType",
-        "id",
-        "name",
-        "organizationId",
-        "poolRamGb",
-        "runtime",
-        "status",
-        "subscriptionStatus",
-        "trialEndsAt",
-        "updatedAt",
-    }
-)
-
-
-def _read_runner_pool_rows(rows: Iterable[Any]) -> list[RunnerPool]:
-    models = []
-    new = RunnerPool._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("currentPeriodEnd"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.current_period_end = value or None
-        if type(value := raw["diskSizeGb"]) is not int:
-            raise TypeError
-        draft.disk_size_gb = value
-        if type(value := raw["githubInstallationId"]) is not int:
-            raise TypeError
-        draft.github_installation_id = value
-        if type(value := raw["githubOwner"]) is not str:
-            raise TypeError
-        draft.github_owner = value
-        if type(value := raw["githubOwnerType"]) is not str:
-            raise TypeError
-        draft.github_owner_type = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := raw["poolRamGb"]) is not int:
-            raise TypeError
-        draft.pool_ram_gb = value
-        if type(value := get("runtime")) is not str and value is not None:
-            raise TypeError
-        draft.runtime = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("subscriptionStatus")) is not str and value is not None:
-            raise TypeError
-        draft.subscription_status = value
-        if value := get("trialEndsAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.trial_ends_at = value or None
-        if value := raw["updatedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        draft.extra = {} if _RUNNER_POOL_FIELDS.issuperset(raw) else keep_unknown(raw, _RUNNER_POOL_FIELDS)
+def _fill_runner_pool(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.current_period_end,
+        draft.disk_size_gb,
+        draft.github_installation_id,
+        draft.github_owner,
+        draft.github_owner_type,
+        draft.id,
+        draft.name,
+        draft.organization_id,
+        draft.pool_ram_gb,
+        draft.runtime,
+        draft.status,
+        draft.subscription_status,
+        draft.trial_ends_at,
+        draft.updated_at,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerPool
-        models.append(draft)
-    return models
 
 
-RunnerPool._read_rows = _read_runner_pool_rows
+RunnerPool.fill = _fill_runner_pool
 
 
-_RUNNER_POOL_ITEM_FIELDS = frozenset(
-    {
-        "activeRunners",
-        "createdAt",
-        "currentPeriodEnd",
-        "diskSizeGb",
-        "githubInstallationId",
-        "githubOwner",
-        "githubOwnerType",
-        "id",
-        "name",
-        "organizationId",
-        "poolRamGb",
-        "queuedRamMb",
-        "queuedRunners",
-        "runtime",
-        "status",
-        "subscriptionStatus",
-        "trialEndsAt",
-        "updatedAt",
-        "usedRamMb",
-    }
-)
-
-
-def _read_runner_pool_item_rows(rows: Iterable[Any]) -> list[RunnerPoolItem]:
-    models = []
-    new = RunnerPoolItem._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["activeRunners"]) is not int:
-            raise TypeError
-        draft.active_runners = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("currentPeriodEnd"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.current_period_end = value or None
-        if type(value := raw["diskSizeGb"]) is not int:
-            raise TypeError
-        draft.disk_size_gb = value
-        if type(value := raw["githubInstallationId"]) is not int:
-            raise TypeError
-        draft.github_installation_id = value
-        if type(value := raw["githubOwner"]) is not str:
-            raise TypeError
-        draft.github_owner = value
-        if type(value := raw["githubOwnerType"]) is not str:
-            raise TypeError
-        draft.github_owner_type = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := raw["poolRamGb"]) is not int:
-            raise TypeError
-        draft.pool_ram_gb = value
-        if type(value := raw["queuedRamMb"]) is not int:
-            raise TypeError
-        draft.queued_ram_mb = value
-        if type(value := raw["queuedRunners"]) is not int:
-            raise TypeError
-        draft.queued_runners = value
-        if type(value := get("runtime")) is not str and value is not None:
-            raise TypeError
-        draft.runtime = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("subscriptionStatus")) is not str and value is not None:
-            raise TypeError
-        draft.subscription_status = value
-        if value := get("trialEndsAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.trial_ends_at = value or None
-        if value := raw["updatedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        if type(value := raw["usedRamMb"]) is not int:
-            raise TypeError
-        draft.used_ram_mb = value
-        draft.extra = (
-            {} if _RUNNER_POOL_ITEM_FIELDS.issuperset(raw) else keep_unknown(raw, _RUNNER_POOL_ITEM_FIELDS)
-        )
+def _fill_runner_pool_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.active_runners,
+        draft.created_at,
+        draft.current_period_end,
+        draft.disk_size_gb,
+        draft.github_installation_id,
+        draft.github_owner,
+        draft.github_owner_type,
+        draft.id,
+        draft.name,
+        draft.organization_id,
+        draft.pool_ram_gb,
+        draft.queued_ram_mb,
+        draft.queued_runners,
+        draft.runtime,
+        draft.status,
+        draft.subscription_status,
+        draft.trial_ends_at,
+        draft.updated_at,
+        draft.used_ram_mb,
+        draft.extra,
+    ) in rows:
         draft.__class__ = RunnerPoolItem
-        models.append(draft)
-    return models
 
 
-RunnerPoolItem._read_rows = _read_runner_pool_item_rows
+RunnerPoolItem.fill = _fill_runner_pool_item

@@ -12,9 +12,6 @@ from typing import Any, Literal
 from attrs import field
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import check_items, keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -275,447 +272,144 @@ class VmSummary(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_BOOTSTRAP_RESULT_FIELDS = frozenset({"organizationId", "role"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_bootstrap_result_rows(rows: Iterable[Any]) -> list[BootstrapResult]:
-    models = []
-    new = BootstrapResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := raw["role"]) is not str:
-            raise TypeError
-        draft.role = value
-        draft.extra = (
-            {} if _BOOTSTRAP_RESULT_FIELDS.issuperset(raw) else keep_unknown(raw, _BOOTSTRAP_RESULT_FIELDS)
-        )
+def _fill_bootstrap_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.organization_id,
+        draft.role,
+        draft.extra,
+    ) in rows:
         draft.__class__ = BootstrapResult
-        models.append(draft)
-    return models
 
 
-BootstrapResult._read_rows = _read_bootstrap_result_rows
+BootstrapResult.fill = _fill_bootstrap_result
 
 
-_GPU_MODEL_FIELDS = frozenset(
-    {
-        "architecture",
-        "createdAt",
-        "hidden",
-        "id",
-        "manufacturer",
-        "name",
-        "vramGb",
-        "formFactor",
-        "interconnect",
-    }
-)
-
-
-def _read_gpu_model_rows(rows: Iterable[Any]) -> list[GpuModel]:
-    models = []
-    new = GpuModel._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("architecture")) is not str and value is not None:
-            raise TypeError
-        draft.architecture = value
-        if value := get("createdAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["hidden"]) is not bool:
-            raise TypeError
-        draft.hidden = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["manufacturer"]) is not str:
-            raise TypeError
-        draft.manufacturer = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["vramGb"]) is not int:
-            raise TypeError
-        draft.vram_gb = value
-        if type(value := get("formFactor")) is not str and value is not None:
-            raise TypeError
-        draft.form_factor = value
-        if type(value := get("interconnect")) is not str and value is not None:
-            raise TypeError
-        draft.interconnect = value
-        draft.extra = {} if _GPU_MODEL_FIELDS.issuperset(raw) else keep_unknown(raw, _GPU_MODEL_FIELDS)
+def _fill_gpu_model(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.architecture,
+        draft.created_at,
+        draft.hidden,
+        draft.id,
+        draft.manufacturer,
+        draft.name,
+        draft.vram_gb,
+        draft.form_factor,
+        draft.interconnect,
+        draft.extra,
+    ) in rows:
         draft.__class__ = GpuModel
-        models.append(draft)
-    return models
 
 
-GpuModel._read_rows = _read_gpu_model_rows
+GpuModel.fill = _fill_gpu_model
 
 
-_GUEST_LOGS_FIELDS = frozenset({"content", "found", "message"})
-
-
-def _read_guest_logs_rows(rows: Iterable[Any]) -> list[GuestLogs]:
-    models = []
-    new = GuestLogs._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("content")) is not str and value is not None:
-            raise TypeError
-        draft.content = value
-        if type(value := raw["found"]) is not bool:
-            raise TypeError
-        draft.found = value
-        if type(value := get("message")) is not str and value is not None:
-            raise TypeError
-        draft.message = value
-        draft.extra = {} if _GUEST_LOGS_FIELDS.issuperset(raw) else keep_unknown(raw, _GUEST_LOGS_FIELDS)
+def _fill_guest_logs(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.content,
+        draft.found,
+        draft.message,
+        draft.extra,
+    ) in rows:
         draft.__class__ = GuestLogs
-        models.append(draft)
-    return models
 
 
-GuestLogs._read_rows = _read_guest_logs_rows
+GuestLogs.fill = _fill_guest_logs
 
 
-_KEY_BUDGET_FIELDS = frozenset({"limitNanoUsd", "period", "periodEndsAt", "spentNanoUsd"})
-
-
-def _read_key_budget_rows(rows: Iterable[Any]) -> list[KeyBudget]:
-    models = []
-    new = KeyBudget._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["limitNanoUsd"]) is not int:
-            raise TypeError
-        draft.limit_nano_usd = value
-        if type(value := raw["period"]) is not str:
-            raise TypeError
-        draft.period = value
-        if value := get("periodEndsAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.period_ends_at = value or None
-        if type(value := get("spentNanoUsd")) is not int and value is not None:
-            raise TypeError
-        draft.spent_nano_usd = value
-        draft.extra = {} if _KEY_BUDGET_FIELDS.issuperset(raw) else keep_unknown(raw, _KEY_BUDGET_FIELDS)
+def _fill_key_budget(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.limit_nano_usd,
+        draft.period,
+        draft.period_ends_at,
+        draft.spent_nano_usd,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KeyBudget
-        models.append(draft)
-    return models
 
 
-KeyBudget._read_rows = _read_key_budget_rows
+KeyBudget.fill = _fill_key_budget
 
 
-_KEY_RESTRICTIONS_FIELDS = frozenset({"endpoints", "ipRanges", "models", "permissions"})
-
-
-def _read_key_restrictions_rows(rows: Iterable[Any]) -> list[KeyRestrictions]:
-    models = []
-    new = KeyRestrictions._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("endpoints")) is list:
-            draft.endpoints = check_items(value, str)
-        elif value is None:
-            draft.endpoints = []
-        else:
-            raise TypeError
-        if type(value := get("ipRanges")) is list:
-            draft.ip_ranges = check_items(value, str)
-        elif value is None:
-            draft.ip_ranges = []
-        else:
-            raise TypeError
-        if type(value := get("models")) is list:
-            draft.models = check_items(value, str)
-        elif value is None:
-            draft.models = []
-        else:
-            raise TypeError
-        if type(value := get("permissions")) is list:
-            draft.permissions = check_items(value, str)
-        elif value is None:
-            draft.permissions = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _KEY_RESTRICTIONS_FIELDS.issuperset(raw) else keep_unknown(raw, _KEY_RESTRICTIONS_FIELDS)
-        )
+def _fill_key_restrictions(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.endpoints,
+        draft.ip_ranges,
+        draft.models,
+        draft.permissions,
+        draft.extra,
+    ) in rows:
         draft.__class__ = KeyRestrictions
-        models.append(draft)
-    return models
 
 
-KeyRestrictions._read_rows = _read_key_restrictions_rows
+KeyRestrictions.fill = _fill_key_restrictions
 
 
-_NODE_RESERVATION_FIELDS = frozenset(
-    {
-        "allowedOrgIds",
-        "contractRef",
-        "createdAt",
-        "endsAt",
-        "id",
-        "managingOrgIds",
-        "nodeId",
-        "reason",
-        "releasedUnitIds",
-        "reservedUnitIds",
-        "skipped",
-        "startsAt",
-        "status",
-        "terminated",
-        "topologyGen",
-        "updatedAt",
-        "wouldSkip",
-        "wouldTerminate",
-    }
-)
-
-
-def _read_node_reservation_rows(rows: Iterable[Any]) -> list[NodeReservation]:
-    models = []
-    new = NodeReservation._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["allowedOrgIds"]) is list:
-            draft.allowed_org_ids = check_items(value, str)
-        elif value is None:
-            draft.allowed_org_ids = []
-        else:
-            raise TypeError
-        if type(value := get("contractRef")) is not str and value is not None:
-            raise TypeError
-        draft.contract_ref = value
-        if value := get("createdAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("endsAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.ends_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("managingOrgIds")) is list:
-            draft.managing_org_ids = check_items(value, str)
-        elif value is None:
-            draft.managing_org_ids = []
-        else:
-            raise TypeError
-        if type(value := raw["nodeId"]) is not str:
-            raise TypeError
-        draft.node_id = value
-        if type(value := get("reason")) is not str and value is not None:
-            raise TypeError
-        draft.reason = value
-        if type(value := get("releasedUnitIds")) is list:
-            draft.released_unit_ids = check_items(value, str)
-        elif value is None:
-            draft.released_unit_ids = []
-        else:
-            raise TypeError
-        if type(value := raw["reservedUnitIds"]) is list:
-            draft.reserved_unit_ids = check_items(value, str)
-        elif value is None:
-            draft.reserved_unit_ids = []
-        else:
-            raise TypeError
-        if type(value := get("skipped")) is list:
-            draft.skipped = check_items(value, str)
-        elif value is None:
-            draft.skipped = []
-        else:
-            raise TypeError
-        if value := raw["startsAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.starts_at = value or None
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("terminated")) is list:
-            draft.terminated = check_items(value, str)
-        elif value is None:
-            draft.terminated = []
-        else:
-            raise TypeError
-        if type(value := get("topologyGen")) is not int and value is not None:
-            raise TypeError
-        draft.topology_gen = value
-        if value := get("updatedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        if type(value := get("wouldSkip")) is list:
-            draft.would_skip = check_items(value, str)
-        elif value is None:
-            draft.would_skip = []
-        else:
-            raise TypeError
-        if type(value := get("wouldTerminate")) is list:
-            draft.would_terminate = check_items(value, str)
-        elif value is None:
-            draft.would_terminate = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _NODE_RESERVATION_FIELDS.issuperset(raw) else keep_unknown(raw, _NODE_RESERVATION_FIELDS)
-        )
+def _fill_node_reservation(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.allowed_org_ids,
+        draft.contract_ref,
+        draft.created_at,
+        draft.ends_at,
+        draft.id,
+        draft.managing_org_ids,
+        draft.node_id,
+        draft.reason,
+        draft.released_unit_ids,
+        draft.reserved_unit_ids,
+        draft.skipped,
+        draft.starts_at,
+        draft.status,
+        draft.terminated,
+        draft.topology_gen,
+        draft.updated_at,
+        draft.would_skip,
+        draft.would_terminate,
+        draft.extra,
+    ) in rows:
         draft.__class__ = NodeReservation
-        models.append(draft)
-    return models
 
 
-NodeReservation._read_rows = _read_node_reservation_rows
+NodeReservation.fill = _fill_node_reservation
 
 
-_VM_SUMMARY_FIELDS = frozenset(
-    {
-        "createdAt",
-        "diskSizeGb",
-        "endpointUrl",
-        "gpuCount",
-        "gpuModelId",
-        "gpuModelName",
-        "id",
-        "name",
-        "organizationId",
-        "pricePerHourCents",
-        "provisioningStage",
-        "public",
-        "resourceSize",
-        "serviceType",
-        "status",
-        "statusReason",
-        "tier",
-        "capabilityTier",
-        "computeClass",
-        "gpuManufacturer",
-        "imageUrl",
-        "managedBy",
-        "volumeGb",
-    }
-)
-
-
-def _read_vm_summary_rows(rows: Iterable[Any]) -> list[VmSummary]:
-    models = []
-    new = VmSummary._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := get("createdAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := get("diskSizeGb")) is not int and value is not None:
-            raise TypeError
-        draft.disk_size_gb = value
-        if type(value := get("endpointUrl")) is not str and value is not None:
-            raise TypeError
-        draft.endpoint_url = value
-        if type(value := get("gpuCount")) is not int and value is not None:
-            raise TypeError
-        draft.gpu_count = value
-        if type(value := get("gpuModelId")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_model_id = value
-        if type(value := get("gpuModelName")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_model_name = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := get("pricePerHourCents")) is not int and value is not None:
-            raise TypeError
-        draft.price_per_hour_cents = value
-        if type(value := get("provisioningStage")) is not str and value is not None:
-            raise TypeError
-        draft.provisioning_stage = value
-        if type(value := get("public")) is not bool and value is not None:
-            raise TypeError
-        draft.public = value
-        if type(value := get("resourceSize")) is not str and value is not None:
-            raise TypeError
-        draft.resource_size = value
-        if type(value := get("serviceType")) is not str and value is not None:
-            raise TypeError
-        draft.service_type = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("statusReason")) is not str and value is not None:
-            raise TypeError
-        draft.status_reason = value
-        if type(value := get("tier")) is not str and value is not None:
-            raise TypeError
-        draft.tier = value
-        if type(value := get("capabilityTier")) is not str and value is not None:
-            raise TypeError
-        draft.capability_tier = value
-        if type(value := get("computeClass")) is not str and value is not None:
-            raise TypeError
-        draft.compute_class = value
-        if type(value := get("gpuManufacturer")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_manufacturer = value
-        if type(value := get("imageUrl")) is not str and value is not None:
-            raise TypeError
-        draft.image_url = value
-        if type(value := get("managedBy")) is not str and value is not None:
-            raise TypeError
-        draft.managed_by = value
-        if type(value := get("volumeGb")) is not int and value is not None:
-            raise TypeError
-        draft.volume_gb = value
-        draft.extra = {} if _VM_SUMMARY_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_SUMMARY_FIELDS)
+def _fill_vm_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.disk_size_gb,
+        draft.endpoint_url,
+        draft.gpu_count,
+        draft.gpu_model_id,
+        draft.gpu_model_name,
+        draft.id,
+        draft.name,
+        draft.organization_id,
+        draft.price_per_hour_cents,
+        draft.provisioning_stage,
+        draft.public,
+        draft.resource_size,
+        draft.service_type,
+        draft.status,
+        draft.status_reason,
+        draft.tier,
+        draft.capability_tier,
+        draft.compute_class,
+        draft.gpu_manufacturer,
+        draft.image_url,
+        draft.managed_by,
+        draft.volume_gb,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmSummary
-        models.append(draft)
-    return models
 
 
-VmSummary._read_rows = _read_vm_summary_rows
+VmSummary.fill = _fill_vm_summary

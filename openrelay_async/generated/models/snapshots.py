@@ -13,9 +13,6 @@ from attrs import field
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import keep_unknown, read_plain
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -97,144 +94,49 @@ class Snapshot(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_CREATED_RESOURCE_FIELDS = frozenset({"id", "name", "status"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_created_resource_rows(rows: Iterable[Any]) -> list[CreatedResource]:
-    models = []
-    new = CreatedResource._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {} if _CREATED_RESOURCE_FIELDS.issuperset(raw) else keep_unknown(raw, _CREATED_RESOURCE_FIELDS)
-        )
+def _fill_created_resource(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.name,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = CreatedResource
-        models.append(draft)
-    return models
 
 
-CreatedResource._read_rows = _read_created_resource_rows
+CreatedResource.fill = _fill_created_resource
 
 
-_SNAPSHOT_FIELDS = frozenset(
-    {
-        "chainDepth",
-        "containerPort",
-        "createdAt",
-        "deletedAt",
-        "diskPath",
-        "diskSizeGb",
-        "envVars",
-        "errorMessage",
-        "gpuCount",
-        "gpuModelId",
-        "id",
-        "imageUrl",
-        "name",
-        "nodeId",
-        "organizationId",
-        "resourceSize",
-        "sizeBytes",
-        "sourceVmId",
-        "status",
-        "templateId",
-    }
-)
-
-
-def _read_snapshot_rows(rows: Iterable[Any]) -> list[Snapshot]:
-    models = []
-    new = Snapshot._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["chainDepth"]) is not int:
-            raise TypeError
-        draft.chain_depth = value
-        if type(value := get("containerPort")) is not int and value is not None:
-            raise TypeError
-        draft.container_port = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("deletedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.deleted_at = value or None
-        if type(value := get("diskPath")) is not str and value is not None:
-            raise TypeError
-        draft.disk_path = value
-        if type(value := raw["diskSizeGb"]) is not int:
-            raise TypeError
-        draft.disk_size_gb = value
-        if type(value := get("envVars")) is dict:
-            draft.env_vars = read_plain(value, ("map", "secret"))
-        elif value is None:
-            draft.env_vars = {}
-        else:
-            raise TypeError
-        if type(value := get("errorMessage")) is not str and value is not None:
-            raise TypeError
-        draft.error_message = value
-        if type(value := get("gpuCount")) is not int and value is not None:
-            raise TypeError
-        draft.gpu_count = value
-        if type(value := get("gpuModelId")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_model_id = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("imageUrl")) is not str and value is not None:
-            raise TypeError
-        draft.image_url = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := get("nodeId")) is not str and value is not None:
-            raise TypeError
-        draft.node_id = value
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := get("resourceSize")) is not str and value is not None:
-            raise TypeError
-        draft.resource_size = value
-        if type(value := get("sizeBytes")) is not int and value is not None:
-            raise TypeError
-        draft.size_bytes = value
-        if type(value := get("sourceVmId")) is not str and value is not None:
-            raise TypeError
-        draft.source_vm_id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("templateId")) is not str and value is not None:
-            raise TypeError
-        draft.template_id = value
-        draft.extra = {} if _SNAPSHOT_FIELDS.issuperset(raw) else keep_unknown(raw, _SNAPSHOT_FIELDS)
+def _fill_snapshot(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.chain_depth,
+        draft.container_port,
+        draft.created_at,
+        draft.deleted_at,
+        draft.disk_path,
+        draft.disk_size_gb,
+        draft.env_vars,
+        draft.error_message,
+        draft.gpu_count,
+        draft.gpu_model_id,
+        draft.id,
+        draft.image_url,
+        draft.name,
+        draft.node_id,
+        draft.organization_id,
+        draft.resource_size,
+        draft.size_bytes,
+        draft.source_vm_id,
+        draft.status,
+        draft.template_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = Snapshot
-        models.append(draft)
-    return models
 
 
-Snapshot._read_rows = _read_snapshot_rows
+Snapshot.fill = _fill_snapshot

@@ -12,9 +12,6 @@ from typing import Any
 from attrs import field
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import check_items, keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -45,54 +42,22 @@ class SshKeySummary(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_SSH_KEY_SUMMARY_FIELDS = frozenset(
-    {"createdAt", "fingerprint", "id", "name", "publicKey", "attachedVmCount", "blockingVms"}
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_ssh_key_summary_rows(rows: Iterable[Any]) -> list[SshKeySummary]:
-    models = []
-    new = SshKeySummary._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["fingerprint"]) is not str:
-            raise TypeError
-        draft.fingerprint = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["publicKey"]) is not str:
-            raise TypeError
-        draft.public_key = value
-        if type(value := get("attachedVmCount")) is not int and value is not None:
-            raise TypeError
-        draft.attached_vm_count = value
-        if type(value := get("blockingVms")) is list:
-            draft.blocking_vms = check_items(value, str)
-        elif value is None:
-            draft.blocking_vms = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _SSH_KEY_SUMMARY_FIELDS.issuperset(raw) else keep_unknown(raw, _SSH_KEY_SUMMARY_FIELDS)
-        )
+def _fill_ssh_key_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.fingerprint,
+        draft.id,
+        draft.name,
+        draft.public_key,
+        draft.attached_vm_count,
+        draft.blocking_vms,
+        draft.extra,
+    ) in rows:
         draft.__class__ = SshKeySummary
-        models.append(draft)
-    return models
 
 
-SshKeySummary._read_rows = _read_ssh_key_summary_rows
+SshKeySummary.fill = _fill_ssh_key_summary

@@ -10,9 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -145,246 +142,81 @@ class TransferRequest(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_PENDING_COUNT_FIELDS = frozenset({"count"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_pending_count_rows(rows: Iterable[Any]) -> list[PendingCount]:
-    models = []
-    new = PendingCount._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["count"]) is not int:
-            raise TypeError
-        draft.count = value
-        draft.extra = (
-            {} if _PENDING_COUNT_FIELDS.issuperset(raw) else keep_unknown(raw, _PENDING_COUNT_FIELDS)
-        )
+def _fill_pending_count(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.count,
+        draft.extra,
+    ) in rows:
         draft.__class__ = PendingCount
-        models.append(draft)
-    return models
 
 
-PendingCount._read_rows = _read_pending_count_rows
+PendingCount.fill = _fill_pending_count
 
 
-_TARGET_ORG_FIELDS = frozenset({"id", "name", "slug"})
-
-
-def _read_target_org_rows(rows: Iterable[Any]) -> list[TargetOrg]:
-    models = []
-    new = TargetOrg._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["slug"]) is not str:
-            raise TypeError
-        draft.slug = value
-        draft.extra = {} if _TARGET_ORG_FIELDS.issuperset(raw) else keep_unknown(raw, _TARGET_ORG_FIELDS)
+def _fill_target_org(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.name,
+        draft.slug,
+        draft.extra,
+    ) in rows:
         draft.__class__ = TargetOrg
-        models.append(draft)
-    return models
 
 
-TargetOrg._read_rows = _read_target_org_rows
+TargetOrg.fill = _fill_target_org
 
 
-_TRANSFER_ITEM_FIELDS = frozenset(
-    {
-        "clusterId",
-        "completedAt",
-        "createdAt",
-        "expiresAt",
-        "id",
-        "note",
-        "resourceName",
-        "resourceType",
-        "respondedAt",
-        "sourceOrgName",
-        "sourceOrgSlug",
-        "status",
-        "targetOrgName",
-        "targetOrgSlug",
-        "vmId",
-    }
-)
-
-
-def _read_transfer_item_rows(rows: Iterable[Any]) -> list[TransferItem]:
-    models = []
-    new = TransferItem._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("clusterId")) is not str and value is not None:
-            raise TypeError
-        draft.cluster_id = value
-        if value := get("completedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.completed_at = value or None
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("expiresAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("note")) is not str and value is not None:
-            raise TypeError
-        draft.note = value
-        if type(value := raw["resourceName"]) is not str:
-            raise TypeError
-        draft.resource_name = value
-        if type(value := raw["resourceType"]) is not str:
-            raise TypeError
-        draft.resource_type = value
-        if value := get("respondedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.responded_at = value or None
-        if type(value := get("sourceOrgName")) is not str and value is not None:
-            raise TypeError
-        draft.source_org_name = value
-        if type(value := get("sourceOrgSlug")) is not str and value is not None:
-            raise TypeError
-        draft.source_org_slug = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("targetOrgName")) is not str and value is not None:
-            raise TypeError
-        draft.target_org_name = value
-        if type(value := get("targetOrgSlug")) is not str and value is not None:
-            raise TypeError
-        draft.target_org_slug = value
-        if type(value := get("vmId")) is not str and value is not None:
-            raise TypeError
-        draft.vm_id = value
-        draft.extra = (
-            {} if _TRANSFER_ITEM_FIELDS.issuperset(raw) else keep_unknown(raw, _TRANSFER_ITEM_FIELDS)
-        )
+def _fill_transfer_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cluster_id,
+        draft.completed_at,
+        draft.created_at,
+        draft.expires_at,
+        draft.id,
+        draft.note,
+        draft.resource_name,
+        draft.resource_type,
+        draft.responded_at,
+        draft.source_org_name,
+        draft.source_org_slug,
+        draft.status,
+        draft.target_org_name,
+        draft.target_org_slug,
+        draft.vm_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = TransferItem
-        models.append(draft)
-    return models
 
 
-TransferItem._read_rows = _read_transfer_item_rows
+TransferItem.fill = _fill_transfer_item
 
 
-_TRANSFER_REQUEST_FIELDS = frozenset(
-    {
-        "clusterId",
-        "completedAt",
-        "createdAt",
-        "expiresAt",
-        "id",
-        "initiatedBy",
-        "note",
-        "resourceType",
-        "respondedAt",
-        "respondedBy",
-        "sourceOrganizationId",
-        "status",
-        "targetOrganizationId",
-        "vmId",
-    }
-)
-
-
-def _read_transfer_request_rows(rows: Iterable[Any]) -> list[TransferRequest]:
-    models = []
-    new = TransferRequest._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("clusterId")) is not str and value is not None:
-            raise TypeError
-        draft.cluster_id = value
-        if value := get("completedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.completed_at = value or None
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("expiresAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.expires_at = value or None
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("initiatedBy")) is not str and value is not None:
-            raise TypeError
-        draft.initiated_by = value
-        if type(value := get("note")) is not str and value is not None:
-            raise TypeError
-        draft.note = value
-        if type(value := raw["resourceType"]) is not str:
-            raise TypeError
-        draft.resource_type = value
-        if value := get("respondedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.responded_at = value or None
-        if type(value := get("respondedBy")) is not str and value is not None:
-            raise TypeError
-        draft.responded_by = value
-        if type(value := raw["sourceOrganizationId"]) is not str:
-            raise TypeError
-        draft.source_organization_id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := raw["targetOrganizationId"]) is not str:
-            raise TypeError
-        draft.target_organization_id = value
-        if type(value := get("vmId")) is not str and value is not None:
-            raise TypeError
-        draft.vm_id = value
-        draft.extra = (
-            {} if _TRANSFER_REQUEST_FIELDS.issuperset(raw) else keep_unknown(raw, _TRANSFER_REQUEST_FIELDS)
-        )
+def _fill_transfer_request(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cluster_id,
+        draft.completed_at,
+        draft.created_at,
+        draft.expires_at,
+        draft.id,
+        draft.initiated_by,
+        draft.note,
+        draft.resource_type,
+        draft.responded_at,
+        draft.responded_by,
+        draft.source_organization_id,
+        draft.status,
+        draft.target_organization_id,
+        draft.vm_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = TransferRequest
-        models.append(draft)
-    return models
 
 
-TransferRequest._read_rows = _read_transfer_request_rows
+TransferRequest.fill = _fill_transfer_request

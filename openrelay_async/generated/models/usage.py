@@ -10,9 +10,6 @@ from datetime import date
 from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown
-
-parse_date = date.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -129,178 +126,76 @@ class UsageSegment(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_CURRENT_USAGE_FIELDS = frozenset(
-    {
-        "autoStopFloorCents",
-        "breakdown",
-        "burnPerHourCents",
-        "projectedRunwayHours",
-        "usageCents",
-        "usageHours",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_current_usage_rows(rows: Iterable[Any]) -> list[CurrentUsage]:
-    models = []
-    new = CurrentUsage._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("autoStopFloorCents")) is not int and value is not None:
-            raise TypeError
-        draft.auto_stop_floor_cents = value
-        if type(value := raw["breakdown"]) is list:
-            draft.breakdown = _read_usage_breakdown_item_rows(value)
-        elif value is None:
-            draft.breakdown = []
-        else:
-            raise TypeError
-        if type(value := get("burnPerHourCents")) is not int and value is not None:
-            raise TypeError
-        draft.burn_per_hour_cents = value
-        if (
-            type(value := get("projectedRunwayHours")) is not float
-            and type(value) is not int
-            and value is not None
-        ):
-            raise TypeError
-        draft.projected_runway_hours = value
-        if type(value := raw["usageCents"]) is not int:
-            raise TypeError
-        draft.usage_cents = value
-        if type(value := raw["usageHours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.usage_hours = value
-        draft.extra = (
-            {} if _CURRENT_USAGE_FIELDS.issuperset(raw) else keep_unknown(raw, _CURRENT_USAGE_FIELDS)
-        )
+def _fill_current_usage(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.auto_stop_floor_cents,
+        draft.breakdown,
+        draft.burn_per_hour_cents,
+        draft.projected_runway_hours,
+        draft.usage_cents,
+        draft.usage_hours,
+        draft.extra,
+    ) in rows:
         draft.__class__ = CurrentUsage
-        models.append(draft)
-    return models
 
 
-CurrentUsage._read_rows = _read_current_usage_rows
+CurrentUsage.fill = _fill_current_usage
 
 
-_DAILY_USAGE_FIELDS = frozenset({"daily", "previousCents", "previousSegments"})
-
-
-def _read_daily_usage_rows(rows: Iterable[Any]) -> list[DailyUsage]:
-    models = []
-    new = DailyUsage._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["daily"]) is list:
-            draft.daily = _read_daily_usage_point_rows(value)
-        elif value is None:
-            draft.daily = []
-        else:
-            raise TypeError
-        if type(value := raw["previousCents"]) is not int:
-            raise TypeError
-        draft.previous_cents = value
-        if type(value := raw["previousSegments"]) is list:
-            draft.previous_segments = _read_usage_segment_rows(value)
-        elif value is None:
-            draft.previous_segments = []
-        else:
-            raise TypeError
-        draft.extra = {} if _DAILY_USAGE_FIELDS.issuperset(raw) else keep_unknown(raw, _DAILY_USAGE_FIELDS)
+def _fill_daily_usage(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.daily,
+        draft.previous_cents,
+        draft.previous_segments,
+        draft.extra,
+    ) in rows:
         draft.__class__ = DailyUsage
-        models.append(draft)
-    return models
 
 
-DailyUsage._read_rows = _read_daily_usage_rows
+DailyUsage.fill = _fill_daily_usage
 
 
-_DAILY_USAGE_POINT_FIELDS = frozenset({"cents", "date", "segments"})
-
-
-def _read_daily_usage_point_rows(rows: Iterable[Any]) -> list[DailyUsagePoint]:
-    models = []
-    new = DailyUsagePoint._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["cents"]) is not int:
-            raise TypeError
-        draft.cents = value
-        if value := raw["date"]:
-            value = parse_date(value)
-        elif value != "":
-            raise TypeError
-        draft.date = value or None
-        if type(value := raw["segments"]) is list:
-            draft.segments = _read_usage_segment_rows(value)
-        elif value is None:
-            draft.segments = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _DAILY_USAGE_POINT_FIELDS.issuperset(raw) else keep_unknown(raw, _DAILY_USAGE_POINT_FIELDS)
-        )
+def _fill_daily_usage_point(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cents,
+        draft.date,
+        draft.segments,
+        draft.extra,
+    ) in rows:
         draft.__class__ = DailyUsagePoint
-        models.append(draft)
-    return models
 
 
-DailyUsagePoint._read_rows = _read_daily_usage_point_rows
+DailyUsagePoint.fill = _fill_daily_usage_point
 
 
-_USAGE_BREAKDOWN_ITEM_FIELDS = frozenset({"cents", "hours", "key"})
-
-
-def _read_usage_breakdown_item_rows(rows: Iterable[Any]) -> list[UsageBreakdownItem]:
-    models = []
-    new = UsageBreakdownItem._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["cents"]) is not int:
-            raise TypeError
-        draft.cents = value
-        if type(value := raw["hours"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.hours = value
-        if type(value := raw["key"]) is not str:
-            raise TypeError
-        draft.key = value
-        draft.extra = (
-            {}
-            if _USAGE_BREAKDOWN_ITEM_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _USAGE_BREAKDOWN_ITEM_FIELDS)
-        )
+def _fill_usage_breakdown_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cents,
+        draft.hours,
+        draft.key,
+        draft.extra,
+    ) in rows:
         draft.__class__ = UsageBreakdownItem
-        models.append(draft)
-    return models
 
 
-UsageBreakdownItem._read_rows = _read_usage_breakdown_item_rows
+UsageBreakdownItem.fill = _fill_usage_breakdown_item
 
 
-_USAGE_SEGMENT_FIELDS = frozenset({"cents", "key"})
-
-
-def _read_usage_segment_rows(rows: Iterable[Any]) -> list[UsageSegment]:
-    models = []
-    new = UsageSegment._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["cents"]) is not int:
-            raise TypeError
-        draft.cents = value
-        if type(value := raw["key"]) is not str:
-            raise TypeError
-        draft.key = value
-        draft.extra = (
-            {} if _USAGE_SEGMENT_FIELDS.issuperset(raw) else keep_unknown(raw, _USAGE_SEGMENT_FIELDS)
-        )
+def _fill_usage_segment(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cents,
+        draft.key,
+        draft.extra,
+    ) in rows:
         draft.__class__ = UsageSegment
-        models.append(draft)
-    return models
 
 
-UsageSegment._read_rows = _read_usage_segment_rows
+UsageSegment.fill = _fill_usage_segment

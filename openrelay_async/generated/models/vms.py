@@ -11,9 +11,6 @@ from typing import Any, Literal
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import keep_unknown, read_plain
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -473,683 +470,235 @@ class VmTemplateInfo(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_ACCELERATOR_CAPABILITY_FIELDS = frozenset({"class", "detail", "reason", "source", "status"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_accelerator_capability_rows(rows: Iterable[Any]) -> list[AcceleratorCapability]:
-    models = []
-    new = AcceleratorCapability._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["class"]) is not str:
-            raise TypeError
-        draft.class_ = value
-        if type(value := get("detail")) is not str and value is not None:
-            raise TypeError
-        draft.detail = value
-        if type(value := get("reason")) is not str and value is not None:
-            raise TypeError
-        draft.reason = value
-        if type(value := get("source")) is not str and value is not None:
-            raise TypeError
-        draft.source = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _ACCELERATOR_CAPABILITY_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _ACCELERATOR_CAPABILITY_FIELDS)
-        )
+def _fill_accelerator_capability(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.class_,
+        draft.detail,
+        draft.reason,
+        draft.source,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = AcceleratorCapability
-        models.append(draft)
-    return models
 
 
-AcceleratorCapability._read_rows = _read_accelerator_capability_rows
+AcceleratorCapability.fill = _fill_accelerator_capability
 
 
-_TELEGRAM_LINK_RESULT_FIELDS = frozenset(
-    {"createdAt", "linkedAt", "linkingCode", "present", "telegramUserId", "telegramUsername"}
-)
-
-
-def _read_telegram_link_result_rows(rows: Iterable[Any]) -> list[TelegramLinkResult]:
-    models = []
-    new = TelegramLinkResult._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if value := get("createdAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("linkedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.linked_at = value or None
-        if type(value := get("linkingCode")) is str:
-            draft.linking_code = Secret(value)
-        elif value is None:
-            draft.linking_code = None
-        else:
-            raise TypeError
-        if type(value := raw["present"]) is not bool:
-            raise TypeError
-        draft.present = value
-        if type(value := get("telegramUserId")) is not int and value is not None:
-            raise TypeError
-        draft.telegram_user_id = value
-        if type(value := get("telegramUsername")) is not str and value is not None:
-            raise TypeError
-        draft.telegram_username = value
-        draft.extra = (
-            {}
-            if _TELEGRAM_LINK_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _TELEGRAM_LINK_RESULT_FIELDS)
-        )
+def _fill_telegram_link_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.linked_at,
+        draft.linking_code,
+        draft.present,
+        draft.telegram_user_id,
+        draft.telegram_username,
+        draft.extra,
+    ) in rows:
         draft.__class__ = TelegramLinkResult
-        models.append(draft)
-    return models
 
 
-TelegramLinkResult._read_rows = _read_telegram_link_result_rows
+TelegramLinkResult.fill = _fill_telegram_link_result
 
 
-_VM_BURN_FIELDS = frozenset(
-    {
-        "accruedSessionCents",
-        "autoStopFloorCents",
-        "diskBilled",
-        "gpuCount",
-        "orgAccruedMonthCents",
-        "orgAvailableCents",
-        "orgBurnPerHourCents",
-        "perGpuCents",
-        "pricePerHourCents",
-        "projectedRunwayHours",
-        "rateBasis",
-        "rateSource",
-        "sessionStartedAt",
-        "vmId",
-        "nonBillable",
-        "orgAccruedCents",
-    }
-)
-
-
-def _read_vm_burn_rows(rows: Iterable[Any]) -> list[VmBurn]:
-    models = []
-    new = VmBurn._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("accruedSessionCents")) is not int and value is not None:
-            raise TypeError
-        draft.accrued_session_cents = value
-        if type(value := raw["autoStopFloorCents"]) is not int:
-            raise TypeError
-        draft.auto_stop_floor_cents = value
-        if type(value := raw["diskBilled"]) is not bool:
-            raise TypeError
-        draft.disk_billed = value
-        if type(value := get("gpuCount")) is not int and value is not None:
-            raise TypeError
-        draft.gpu_count = value
-        if type(value := raw["orgAccruedMonthCents"]) is not int:
-            raise TypeError
-        draft.org_accrued_month_cents = value
-        if type(value := raw["orgAvailableCents"]) is not int:
-            raise TypeError
-        draft.org_available_cents = value
-        if type(value := raw["orgBurnPerHourCents"]) is not int:
-            raise TypeError
-        draft.org_burn_per_hour_cents = value
-        if type(value := get("perGpuCents")) is not int and value is not None:
-            raise TypeError
-        draft.per_gpu_cents = value
-        if type(value := raw["pricePerHourCents"]) is not int:
-            raise TypeError
-        draft.price_per_hour_cents = value
-        if (
-            type(value := raw["projectedRunwayHours"]) is not float
-            and type(value) is not int
-            and value is not None
-        ):
-            raise TypeError
-        draft.projected_runway_hours = value
-        if type(value := raw["rateBasis"]) is not str:
-            raise TypeError
-        draft.rate_basis = value
-        if type(value := raw["rateSource"]) is not str:
-            raise TypeError
-        draft.rate_source = value
-        if value := get("sessionStartedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.session_started_at = value or None
-        if type(value := raw["vmId"]) is not str:
-            raise TypeError
-        draft.vm_id = value
-        if type(value := get("nonBillable")) is not bool and value is not None:
-            raise TypeError
-        draft.non_billable = value
-        if type(value := get("orgAccruedCents")) is not int and value is not None:
-            raise TypeError
-        draft.org_accrued_cents = value
-        draft.extra = {} if _VM_BURN_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_BURN_FIELDS)
+def _fill_vm_burn(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.accrued_session_cents,
+        draft.auto_stop_floor_cents,
+        draft.disk_billed,
+        draft.gpu_count,
+        draft.org_accrued_month_cents,
+        draft.org_available_cents,
+        draft.org_burn_per_hour_cents,
+        draft.per_gpu_cents,
+        draft.price_per_hour_cents,
+        draft.projected_runway_hours,
+        draft.rate_basis,
+        draft.rate_source,
+        draft.session_started_at,
+        draft.vm_id,
+        draft.non_billable,
+        draft.org_accrued_cents,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmBurn
-        models.append(draft)
-    return models
 
 
-VmBurn._read_rows = _read_vm_burn_rows
+VmBurn.fill = _fill_vm_burn
 
 
-_VM_DETAIL_FIELDS = frozenset(
-    {
-        "containerPort",
-        "createdAt",
-        "diskSizeGb",
-        "diskTotalBytes",
-        "diskUsedBytes",
-        "endpointUrl",
-        "gpuCount",
-        "gpuInfo",
-        "gpuModelId",
-        "healthy",
-        "id",
-        "imageUrl",
-        "internalIp",
-        "name",
-        "nodeId",
-        "nodeInfo",
-        "organizationId",
-        "osType",
-        "persistentDiskPath",
-        "pricePerHourCents",
-        "provisioningStage",
-        "public",
-        "rdpPassword",
-        "rdpPort",
-        "resourceSize",
-        "serviceType",
-        "sshCommand",
-        "sshHandle",
-        "sshHost",
-        "sshPort",
-        "sshReady",
-        "sshUser",
-        "startedAt",
-        "status",
-        "statusReason",
-        "templateInfo",
-        "tier",
-        "updatedAt",
-        "capabilityTier",
-        "computeClass",
-        "guestMemMb",
-        "guestVcpu",
-        "hostDiskFreeGb",
-        "hostDiskTotalGb",
-        "interruptedAt",
-        "nonBillable",
-        "requestedGuestMemMb",
-        "sshState",
-        "sshStateReason",
-        "terminatedAt",
-        "volumeGb",
-        "volumeMountPath",
-        "volumeUsedAt",
-        "volumeUsedBytes",
-    }
-)
-
-
-def _read_vm_detail_rows(rows: Iterable[Any]) -> list[VmDetail]:
-    models = []
-    new = VmDetail._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("containerPort")) is not int and value is not None:
-            raise TypeError
-        draft.container_port = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["diskSizeGb"]) is not int:
-            raise TypeError
-        draft.disk_size_gb = value
-        if type(value := get("diskTotalBytes")) is not int and value is not None:
-            raise TypeError
-        draft.disk_total_bytes = value
-        if type(value := get("diskUsedBytes")) is not int and value is not None:
-            raise TypeError
-        draft.disk_used_bytes = value
-        if type(value := get("endpointUrl")) is not str and value is not None:
-            raise TypeError
-        draft.endpoint_url = value
-        if type(value := raw["gpuCount"]) is not int:
-            raise TypeError
-        draft.gpu_count = value
-        value = get("gpuInfo")
-        draft.gpu_info = None if value is None else _read_vm_gpu_info_rows((value,))[0]
-        if type(value := get("gpuModelId")) is not str and value is not None:
-            raise TypeError
-        draft.gpu_model_id = value
-        if type(value := raw["healthy"]) is not bool:
-            raise TypeError
-        draft.healthy = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := get("imageUrl")) is not str and value is not None:
-            raise TypeError
-        draft.image_url = value
-        if type(value := get("internalIp")) is not str and value is not None:
-            raise TypeError
-        draft.internal_ip = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := get("nodeId")) is not str and value is not None:
-            raise TypeError
-        draft.node_id = value
-        value = get("nodeInfo")
-        draft.node_info = None if value is None else _read_vm_node_info_rows((value,))[0]
-        if type(value := raw["organizationId"]) is not str:
-            raise TypeError
-        draft.organization_id = value
-        if type(value := get("osType")) is not str and value is not None:
-            raise TypeError
-        draft.os_type = value
-        if type(value := get("persistentDiskPath")) is not str and value is not None:
-            raise TypeError
-        draft.persistent_disk_path = value
-        if type(value := get("pricePerHourCents")) is not int and value is not None:
-            raise TypeError
-        draft.price_per_hour_cents = value
-        if type(value := get("provisioningStage")) is not str and value is not None:
-            raise TypeError
-        draft.provisioning_stage = value
-        if type(value := get("public")) is not bool and value is not None:
-            raise TypeError
-        draft.public = value
-        if type(value := get("rdpPassword")) is str:
-            draft.rdp_password = Secret(value)
-        elif value is None:
-            draft.rdp_password = None
-        else:
-            raise TypeError
-        if type(value := get("rdpPort")) is not int and value is not None:
-            raise TypeError
-        draft.rdp_port = value
-        if type(value := raw["resourceSize"]) is not str:
-            raise TypeError
-        draft.resource_size = value
-        if type(value := get("serviceType")) is not str and value is not None:
-            raise TypeError
-        draft.service_type = value
-        if type(value := get("sshCommand")) is not str and value is not None:
-            raise TypeError
-        draft.ssh_command = value
-        if type(value := get("sshHandle")) is not str and value is not None:
-            raise TypeError
-        draft.ssh_handle = value
-        if type(value := get("sshHost")) is not str and value is not None:
-            raise TypeError
-        draft.ssh_host = value
-        if type(value := get("sshPort")) is not int and value is not None:
-            raise TypeError
-        draft.ssh_port = value
-        if type(value := get("sshReady")) is not bool and value is not None:
-            raise TypeError
-        draft.ssh_ready = value
-        if type(value := get("sshUser")) is not str and value is not None:
-            raise TypeError
-        draft.ssh_user = value
-        if value := get("startedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.started_at = value or None
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("statusReason")) is not str and value is not None:
-            raise TypeError
-        draft.status_reason = value
-        value = get("templateInfo")
-        draft.template_info = None if value is None else _read_vm_template_info_rows((value,))[0]
-        if type(value := raw["tier"]) is not str:
-            raise TypeError
-        draft.tier = value
-        if value := raw["updatedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        if type(value := get("capabilityTier")) is not str and value is not None:
-            raise TypeError
-        draft.capability_tier = value
-        if type(value := get("computeClass")) is not str and value is not None:
-            raise TypeError
-        draft.compute_class = value
-        if type(value := get("guestMemMb")) is not int and value is not None:
-            raise TypeError
-        draft.guest_mem_mb = value
-        if type(value := get("guestVcpu")) is not int and value is not None:
-            raise TypeError
-        draft.guest_vcpu = value
-        if type(value := get("hostDiskFreeGb")) is not int and value is not None:
-            raise TypeError
-        draft.host_disk_free_gb = value
-        if type(value := get("hostDiskTotalGb")) is not int and value is not None:
-            raise TypeError
-        draft.host_disk_total_gb = value
-        if value := get("interruptedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.interrupted_at = value or None
-        if type(value := get("nonBillable")) is not bool and value is not None:
-            raise TypeError
-        draft.non_billable = value
-        if type(value := get("requestedGuestMemMb")) is not int and value is not None:
-            raise TypeError
-        draft.requested_guest_mem_mb = value
-        if type(value := get("sshState")) is not str and value is not None:
-            raise TypeError
-        draft.ssh_state = value
-        if type(value := get("sshStateReason")) is not str and value is not None:
-            raise TypeError
-        draft.ssh_state_reason = value
-        if value := get("terminatedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.terminated_at = value or None
-        if type(value := get("volumeGb")) is not int and value is not None:
-            raise TypeError
-        draft.volume_gb = value
-        if type(value := get("volumeMountPath")) is not str and value is not None:
-            raise TypeError
-        draft.volume_mount_path = value
-        if value := get("volumeUsedAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.volume_used_at = value or None
-        if type(value := get("volumeUsedBytes")) is not int and value is not None:
-            raise TypeError
-        draft.volume_used_bytes = value
-        draft.extra = {} if _VM_DETAIL_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_DETAIL_FIELDS)
+def _fill_vm_detail(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.container_port,
+        draft.created_at,
+        draft.disk_size_gb,
+        draft.disk_total_bytes,
+        draft.disk_used_bytes,
+        draft.endpoint_url,
+        draft.gpu_count,
+        draft.gpu_info,
+        draft.gpu_model_id,
+        draft.healthy,
+        draft.id,
+        draft.image_url,
+        draft.internal_ip,
+        draft.name,
+        draft.node_id,
+        draft.node_info,
+        draft.organization_id,
+        draft.os_type,
+        draft.persistent_disk_path,
+        draft.price_per_hour_cents,
+        draft.provisioning_stage,
+        draft.public,
+        draft.rdp_password,
+        draft.rdp_port,
+        draft.resource_size,
+        draft.service_type,
+        draft.ssh_command,
+        draft.ssh_handle,
+        draft.ssh_host,
+        draft.ssh_port,
+        draft.ssh_ready,
+        draft.ssh_user,
+        draft.started_at,
+        draft.status,
+        draft.status_reason,
+        draft.template_info,
+        draft.tier,
+        draft.updated_at,
+        draft.capability_tier,
+        draft.compute_class,
+        draft.guest_mem_mb,
+        draft.guest_vcpu,
+        draft.host_disk_free_gb,
+        draft.host_disk_total_gb,
+        draft.interrupted_at,
+        draft.non_billable,
+        draft.requested_guest_mem_mb,
+        draft.ssh_state,
+        draft.ssh_state_reason,
+        draft.terminated_at,
+        draft.volume_gb,
+        draft.volume_mount_path,
+        draft.volume_used_at,
+        draft.volume_used_bytes,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmDetail
-        models.append(draft)
-    return models
 
 
-VmDetail._read_rows = _read_vm_detail_rows
+VmDetail.fill = _fill_vm_detail
 
 
-_VM_GPU_INFO_FIELDS = frozenset({"name", "pricePerHourCents", "vramGb", "manufacturer"})
-
-
-def _read_vm_gpu_info_rows(rows: Iterable[Any]) -> list[VmGpuInfo]:
-    models = []
-    new = VmGpuInfo._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := get("pricePerHourCents")) is not int and value is not None:
-            raise TypeError
-        draft.price_per_hour_cents = value
-        if type(value := raw["vramGb"]) is not int:
-            raise TypeError
-        draft.vram_gb = value
-        if type(value := get("manufacturer")) is not str and value is not None:
-            raise TypeError
-        draft.manufacturer = value
-        draft.extra = {} if _VM_GPU_INFO_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_GPU_INFO_FIELDS)
+def _fill_vm_gpu_info(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.name,
+        draft.price_per_hour_cents,
+        draft.vram_gb,
+        draft.manufacturer,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmGpuInfo
-        models.append(draft)
-    return models
 
 
-VmGpuInfo._read_rows = _read_vm_gpu_info_rows
+VmGpuInfo.fill = _fill_vm_gpu_info
 
 
-_VM_GPU_METRICS_FIELDS = frozenset({"bdf", "busySeconds", "series"})
-
-
-def _read_vm_gpu_metrics_rows(rows: Iterable[Any]) -> list[VmGpuMetrics]:
-    models = []
-    new = VmGpuMetrics._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["bdf"]) is not str:
-            raise TypeError
-        draft.bdf = value
-        if type(value := raw["busySeconds"]) is not float and type(value) is not int:
-            raise TypeError
-        draft.busy_seconds = value
-        if type(value := raw["series"]) is list:
-            draft.series = _read_vm_gpu_series_rows(value)
-        elif value is None:
-            draft.series = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _VM_GPU_METRICS_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_GPU_METRICS_FIELDS)
-        )
+def _fill_vm_gpu_metrics(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.bdf,
+        draft.busy_seconds,
+        draft.series,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmGpuMetrics
-        models.append(draft)
-    return models
 
 
-VmGpuMetrics._read_rows = _read_vm_gpu_metrics_rows
+VmGpuMetrics.fill = _fill_vm_gpu_metrics
 
 
-_VM_GPU_SERIES_FIELDS = frozenset({"key", "unit", "values"})
-
-
-def _read_vm_gpu_series_rows(rows: Iterable[Any]) -> list[VmGpuSeries]:
-    models = []
-    new = VmGpuSeries._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["key"]) is not str:
-            raise TypeError
-        draft.key = value
-        if type(value := raw["unit"]) is not str:
-            raise TypeError
-        draft.unit = value
-        if type(value := raw["values"]) is list:
-            draft.values = read_plain(value, ("list", ("nullable", "number")))
-        elif value is None:
-            draft.values = []
-        else:
-            raise TypeError
-        draft.extra = (
-            {} if _VM_GPU_SERIES_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_GPU_SERIES_FIELDS)
-        )
+def _fill_vm_gpu_series(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.key,
+        draft.unit,
+        draft.values,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmGpuSeries
-        models.append(draft)
-    return models
 
 
-VmGpuSeries._read_rows = _read_vm_gpu_series_rows
+VmGpuSeries.fill = _fill_vm_gpu_series
 
 
-_VM_METRICS_FIELDS = frozenset(
-    {"accelerator", "end", "gpus", "pointCount", "range", "start", "stepSeconds", "vmId"}
-)
-
-
-def _read_vm_metrics_rows(rows: Iterable[Any]) -> list[VmMetrics]:
-    models = []
-    new = VmMetrics._draft
-    for raw in rows:
-        draft = new()
-        draft.accelerator = _read_accelerator_capability_rows((raw["accelerator"],))[0]
-        if value := raw["end"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.end = value or None
-        if type(value := raw["gpus"]) is list:
-            draft.gpus = _read_vm_gpu_metrics_rows(value)
-        elif value is None:
-            draft.gpus = []
-        else:
-            raise TypeError
-        if type(value := raw["pointCount"]) is not int:
-            raise TypeError
-        draft.point_count = value
-        if type(value := raw["range"]) is not str:
-            raise TypeError
-        draft.range = value
-        if value := raw["start"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.start = value or None
-        if type(value := raw["stepSeconds"]) is not int:
-            raise TypeError
-        draft.step_seconds = value
-        if type(value := raw["vmId"]) is not str:
-            raise TypeError
-        draft.vm_id = value
-        draft.extra = {} if _VM_METRICS_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_METRICS_FIELDS)
+def _fill_vm_metrics(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.accelerator,
+        draft.end,
+        draft.gpus,
+        draft.point_count,
+        draft.range,
+        draft.start,
+        draft.step_seconds,
+        draft.vm_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmMetrics
-        models.append(draft)
-    return models
 
 
-VmMetrics._read_rows = _read_vm_metrics_rows
+VmMetrics.fill = _fill_vm_metrics
 
 
-_VM_NODE_INFO_FIELDS = frozenset({"hostname", "location"})
-
-
-def _read_vm_node_info_rows(rows: Iterable[Any]) -> list[VmNodeInfo]:
-    models = []
-    new = VmNodeInfo._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := get("hostname")) is not str and value is not None:
-            raise TypeError
-        draft.hostname = value
-        if type(value := get("location")) is not str and value is not None:
-            raise TypeError
-        draft.location = value
-        draft.extra = {} if _VM_NODE_INFO_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_NODE_INFO_FIELDS)
+def _fill_vm_node_info(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.hostname,
+        draft.location,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmNodeInfo
-        models.append(draft)
-    return models
 
 
-VmNodeInfo._read_rows = _read_vm_node_info_rows
+VmNodeInfo.fill = _fill_vm_node_info
 
 
-_VM_SSH_KEY_ITEM_FIELDS = frozenset({"attached", "crossOrg", "fingerprint", "id", "name", "orgName"})
-
-
-def _read_vm_ssh_key_item_rows(rows: Iterable[Any]) -> list[VmSshKeyItem]:
-    models = []
-    new = VmSshKeyItem._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["attached"]) is not bool:
-            raise TypeError
-        draft.attached = value
-        if type(value := raw["crossOrg"]) is not bool:
-            raise TypeError
-        draft.cross_org = value
-        if type(value := raw["fingerprint"]) is not str:
-            raise TypeError
-        draft.fingerprint = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := get("orgName")) is not str and value is not None:
-            raise TypeError
-        draft.org_name = value
-        draft.extra = (
-            {} if _VM_SSH_KEY_ITEM_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_SSH_KEY_ITEM_FIELDS)
-        )
+def _fill_vm_ssh_key_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.attached,
+        draft.cross_org,
+        draft.fingerprint,
+        draft.id,
+        draft.name,
+        draft.org_name,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmSshKeyItem
-        models.append(draft)
-    return models
 
 
-VmSshKeyItem._read_rows = _read_vm_ssh_key_item_rows
+VmSshKeyItem.fill = _fill_vm_ssh_key_item
 
 
-_VM_TEMPLATE_INFO_FIELDS = frozenset({"name", "osType", "osVersion"})
-
-
-def _read_vm_template_info_rows(rows: Iterable[Any]) -> list[VmTemplateInfo]:
-    models = []
-    new = VmTemplateInfo._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["osType"]) is not str:
-            raise TypeError
-        draft.os_type = value
-        if type(value := get("osVersion")) is not str and value is not None:
-            raise TypeError
-        draft.os_version = value
-        draft.extra = (
-            {} if _VM_TEMPLATE_INFO_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_TEMPLATE_INFO_FIELDS)
-        )
+def _fill_vm_template_info(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.name,
+        draft.os_type,
+        draft.os_version,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmTemplateInfo
-        models.append(draft)
-    return models
 
 
-VmTemplateInfo._read_rows = _read_vm_template_info_rows
+VmTemplateInfo.fill = _fill_vm_template_info

@@ -9,11 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
-from openrelay_async.generated.models.batches import BatchRequestCounts, _read_batch_request_counts_rows
+from openrelay_async.generated.models.batches import BatchRequestCounts
 from openrelay_async.model import ApiModel, frozen
-from openrelay_async.structuring import keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -261,337 +258,151 @@ class VmWebhookEventData(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_BALANCE_WEBHOOK_EVENT_FIELDS = frozenset({"created_at", "data", "id", "type"})
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_balance_webhook_event_rows(rows: Iterable[Any]) -> list[BalanceWebhookEvent]:
-    models = []
-    new = BalanceWebhookEvent._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["created_at"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        draft.data = _read_balance_webhook_event_data_rows((raw["data"],))[0]
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["type"]) is not str:
-            raise TypeError
-        draft.type = value
-        draft.extra = (
-            {}
-            if _BALANCE_WEBHOOK_EVENT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _BALANCE_WEBHOOK_EVENT_FIELDS)
-        )
+def _fill_balance_webhook_event(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.data,
+        draft.id,
+        draft.type,
+        draft.extra,
+    ) in rows:
         draft.__class__ = BalanceWebhookEvent
-        models.append(draft)
-    return models
 
 
-BalanceWebhookEvent._read_rows = _read_balance_webhook_event_rows
+BalanceWebhookEvent.fill = _fill_balance_webhook_event
 
 
-_BALANCE_WEBHOOK_EVENT_DATA_FIELDS = frozenset({"available_cents", "threshold_cents"})
-
-
-def _read_balance_webhook_event_data_rows(rows: Iterable[Any]) -> list[BalanceWebhookEventData]:
-    models = []
-    new = BalanceWebhookEventData._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["available_cents"]) is not int:
-            raise TypeError
-        draft.available_cents = value
-        if type(value := raw["threshold_cents"]) is not int:
-            raise TypeError
-        draft.threshold_cents = value
-        draft.extra = (
-            {}
-            if _BALANCE_WEBHOOK_EVENT_DATA_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _BALANCE_WEBHOOK_EVENT_DATA_FIELDS)
-        )
+def _fill_balance_webhook_event_data(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.available_cents,
+        draft.threshold_cents,
+        draft.extra,
+    ) in rows:
         draft.__class__ = BalanceWebhookEventData
-        models.append(draft)
-    return models
 
 
-BalanceWebhookEventData._read_rows = _read_balance_webhook_event_data_rows
+BalanceWebhookEventData.fill = _fill_balance_webhook_event_data
 
 
-_BATCH_WEBHOOK_EVENT_FIELDS = frozenset({"created_at", "data", "id", "type"})
-
-
-def _read_batch_webhook_event_rows(rows: Iterable[Any]) -> list[BatchWebhookEvent]:
-    models = []
-    new = BatchWebhookEvent._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["created_at"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        draft.data = _read_batch_webhook_event_data_rows((raw["data"],))[0]
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["type"]) is not str:
-            raise TypeError
-        draft.type = value
-        draft.extra = (
-            {}
-            if _BATCH_WEBHOOK_EVENT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _BATCH_WEBHOOK_EVENT_FIELDS)
-        )
+def _fill_batch_webhook_event(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.data,
+        draft.id,
+        draft.type,
+        draft.extra,
+    ) in rows:
         draft.__class__ = BatchWebhookEvent
-        models.append(draft)
-    return models
 
 
-BatchWebhookEvent._read_rows = _read_batch_webhook_event_rows
+BatchWebhookEvent.fill = _fill_batch_webhook_event
 
 
-_BATCH_WEBHOOK_EVENT_DATA_FIELDS = frozenset(
-    {"batch_id", "cost_nano_usd", "error_file_id", "output_file_id", "request_counts", "status"}
-)
-
-
-def _read_batch_webhook_event_data_rows(rows: Iterable[Any]) -> list[BatchWebhookEventData]:
-    models = []
-    new = BatchWebhookEventData._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["batch_id"]) is not str:
-            raise TypeError
-        draft.batch_id = value
-        if type(value := raw["cost_nano_usd"]) is not int:
-            raise TypeError
-        draft.cost_nano_usd = value
-        if type(value := raw["error_file_id"]) is not str and value is not None:
-            raise TypeError
-        draft.error_file_id = value
-        if type(value := raw["output_file_id"]) is not str and value is not None:
-            raise TypeError
-        draft.output_file_id = value
-        draft.request_counts = _read_batch_request_counts_rows((raw["request_counts"],))[0]
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        draft.extra = (
-            {}
-            if _BATCH_WEBHOOK_EVENT_DATA_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _BATCH_WEBHOOK_EVENT_DATA_FIELDS)
-        )
+def _fill_batch_webhook_event_data(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.batch_id,
+        draft.cost_nano_usd,
+        draft.error_file_id,
+        draft.output_file_id,
+        draft.request_counts,
+        draft.status,
+        draft.extra,
+    ) in rows:
         draft.__class__ = BatchWebhookEventData
-        models.append(draft)
-    return models
 
 
-BatchWebhookEventData._read_rows = _read_batch_webhook_event_data_rows
+BatchWebhookEventData.fill = _fill_batch_webhook_event_data
 
 
-_CLUSTER_WEBHOOK_EVENT_FIELDS = frozenset({"created_at", "data", "id", "type"})
-
-
-def _read_cluster_webhook_event_rows(rows: Iterable[Any]) -> list[ClusterWebhookEvent]:
-    models = []
-    new = ClusterWebhookEvent._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["created_at"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        draft.data = _read_cluster_webhook_event_data_rows((raw["data"],))[0]
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["type"]) is not str:
-            raise TypeError
-        draft.type = value
-        draft.extra = (
-            {}
-            if _CLUSTER_WEBHOOK_EVENT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _CLUSTER_WEBHOOK_EVENT_FIELDS)
-        )
+def _fill_cluster_webhook_event(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.data,
+        draft.id,
+        draft.type,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ClusterWebhookEvent
-        models.append(draft)
-    return models
 
 
-ClusterWebhookEvent._read_rows = _read_cluster_webhook_event_rows
+ClusterWebhookEvent.fill = _fill_cluster_webhook_event
 
 
-_CLUSTER_WEBHOOK_EVENT_DATA_FIELDS = frozenset({"clusterId"})
-
-
-def _read_cluster_webhook_event_data_rows(rows: Iterable[Any]) -> list[ClusterWebhookEventData]:
-    models = []
-    new = ClusterWebhookEventData._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["clusterId"]) is not str:
-            raise TypeError
-        draft.cluster_id = value
-        draft.extra = (
-            {}
-            if _CLUSTER_WEBHOOK_EVENT_DATA_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _CLUSTER_WEBHOOK_EVENT_DATA_FIELDS)
-        )
+def _fill_cluster_webhook_event_data(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.cluster_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = ClusterWebhookEventData
-        models.append(draft)
-    return models
 
 
-ClusterWebhookEventData._read_rows = _read_cluster_webhook_event_data_rows
+ClusterWebhookEventData.fill = _fill_cluster_webhook_event_data
 
 
-_ENDPOINT_WEBHOOK_EVENT_FIELDS = frozenset({"created_at", "data", "id", "type"})
-
-
-def _read_endpoint_webhook_event_rows(rows: Iterable[Any]) -> list[EndpointWebhookEvent]:
-    models = []
-    new = EndpointWebhookEvent._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["created_at"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        draft.data = _read_endpoint_webhook_event_data_rows((raw["data"],))[0]
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["type"]) is not str:
-            raise TypeError
-        draft.type = value
-        draft.extra = (
-            {}
-            if _ENDPOINT_WEBHOOK_EVENT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _ENDPOINT_WEBHOOK_EVENT_FIELDS)
-        )
+def _fill_endpoint_webhook_event(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.data,
+        draft.id,
+        draft.type,
+        draft.extra,
+    ) in rows:
         draft.__class__ = EndpointWebhookEvent
-        models.append(draft)
-    return models
 
 
-EndpointWebhookEvent._read_rows = _read_endpoint_webhook_event_rows
+EndpointWebhookEvent.fill = _fill_endpoint_webhook_event
 
 
-_ENDPOINT_WEBHOOK_EVENT_DATA_FIELDS = frozenset({"at", "endpoint_id", "model_id", "state", "version"})
-
-
-def _read_endpoint_webhook_event_data_rows(rows: Iterable[Any]) -> list[EndpointWebhookEventData]:
-    models = []
-    new = EndpointWebhookEventData._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["at"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.at = value or None
-        if type(value := raw["endpoint_id"]) is not str:
-            raise TypeError
-        draft.endpoint_id = value
-        if type(value := raw["model_id"]) is not str:
-            raise TypeError
-        draft.model_id = value
-        if type(value := raw["state"]) is not str:
-            raise TypeError
-        draft.state = value
-        if type(value := raw["version"]) is not int:
-            raise TypeError
-        draft.version = value
-        draft.extra = (
-            {}
-            if _ENDPOINT_WEBHOOK_EVENT_DATA_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _ENDPOINT_WEBHOOK_EVENT_DATA_FIELDS)
-        )
+def _fill_endpoint_webhook_event_data(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.at,
+        draft.endpoint_id,
+        draft.model_id,
+        draft.state,
+        draft.version,
+        draft.extra,
+    ) in rows:
         draft.__class__ = EndpointWebhookEventData
-        models.append(draft)
-    return models
 
 
-EndpointWebhookEventData._read_rows = _read_endpoint_webhook_event_data_rows
+EndpointWebhookEventData.fill = _fill_endpoint_webhook_event_data
 
 
-_VM_WEBHOOK_EVENT_FIELDS = frozenset({"created_at", "data", "id", "type"})
-
-
-def _read_vm_webhook_event_rows(rows: Iterable[Any]) -> list[VmWebhookEvent]:
-    models = []
-    new = VmWebhookEvent._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["created_at"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        draft.data = _read_vm_webhook_event_data_rows((raw["data"],))[0]
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["type"]) is not str:
-            raise TypeError
-        draft.type = value
-        draft.extra = (
-            {} if _VM_WEBHOOK_EVENT_FIELDS.issuperset(raw) else keep_unknown(raw, _VM_WEBHOOK_EVENT_FIELDS)
-        )
+def _fill_vm_webhook_event(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.data,
+        draft.id,
+        draft.type,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmWebhookEvent
-        models.append(draft)
-    return models
 
 
-VmWebhookEvent._read_rows = _read_vm_webhook_event_rows
+VmWebhookEvent.fill = _fill_vm_webhook_event
 
 
-_VM_WEBHOOK_EVENT_DATA_FIELDS = frozenset({"endpoint", "status", "vm_id"})
-
-
-def _read_vm_webhook_event_data_rows(rows: Iterable[Any]) -> list[VmWebhookEventData]:
-    models = []
-    new = VmWebhookEventData._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["endpoint"]) is not str:
-            raise TypeError
-        draft.endpoint = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := raw["vm_id"]) is not str:
-            raise TypeError
-        draft.vm_id = value
-        draft.extra = (
-            {}
-            if _VM_WEBHOOK_EVENT_DATA_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _VM_WEBHOOK_EVENT_DATA_FIELDS)
-        )
+def _fill_vm_webhook_event_data(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.endpoint,
+        draft.status,
+        draft.vm_id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = VmWebhookEventData
-        models.append(draft)
-    return models
 
 
-VmWebhookEventData._read_rows = _read_vm_webhook_event_data_rows
+VmWebhookEventData.fill = _fill_vm_webhook_event_data

@@ -11,9 +11,6 @@ from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import check_items, keep_unknown
-
-parse_time = datetime.fromisoformat
 
 
 @frozen(kw_only=True)
@@ -169,276 +166,104 @@ class WebhookWithSecret(ApiModel):
     # fmt: on
 
 
-# How decoded JSON becomes these models: see `openrelay_async.structuring`, which calls these functions and, when
-# one of them raises, finds out what is wrong.
-
-_WEBHOOK_DELIVERY_ITEM_FIELDS = frozenset(
-    {
-        "attemptNumber",
-        "createdAt",
-        "deliveredAt",
-        "errorMessage",
-        "eventId",
-        "eventType",
-        "id",
-        "status",
-        "statusCode",
-    }
-)
+# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
 
 
-def _read_webhook_delivery_item_rows(rows: Iterable[Any]) -> list[WebhookDeliveryItem]:
-    models = []
-    new = WebhookDeliveryItem._draft
-    for raw in rows:
-        draft = new()
-        get = raw.get
-        if type(value := raw["attemptNumber"]) is not int:
-            raise TypeError
-        draft.attempt_number = value
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if value := get("deliveredAt"):
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value is not None and value != "":
-            raise TypeError
-        draft.delivered_at = value or None
-        if type(value := get("errorMessage")) is not str and value is not None:
-            raise TypeError
-        draft.error_message = value
-        if type(value := raw["eventId"]) is not str:
-            raise TypeError
-        draft.event_id = value
-        if type(value := raw["eventType"]) is not str:
-            raise TypeError
-        draft.event_type = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["status"]) is not str:
-            raise TypeError
-        draft.status = value
-        if type(value := get("statusCode")) is not int and value is not None:
-            raise TypeError
-        draft.status_code = value
-        draft.extra = (
-            {}
-            if _WEBHOOK_DELIVERY_ITEM_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _WEBHOOK_DELIVERY_ITEM_FIELDS)
-        )
+def _fill_webhook_delivery_item(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.attempt_number,
+        draft.created_at,
+        draft.delivered_at,
+        draft.error_message,
+        draft.event_id,
+        draft.event_type,
+        draft.id,
+        draft.status,
+        draft.status_code,
+        draft.extra,
+    ) in rows:
         draft.__class__ = WebhookDeliveryItem
-        models.append(draft)
-    return models
 
 
-WebhookDeliveryItem._read_rows = _read_webhook_delivery_item_rows
+WebhookDeliveryItem.fill = _fill_webhook_delivery_item
 
 
-_WEBHOOK_SECRET_FIELDS = frozenset({"id", "secret", "secretPrefix"})
-
-
-def _read_webhook_secret_rows(rows: Iterable[Any]) -> list[WebhookSecret]:
-    models = []
-    new = WebhookSecret._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["secret"]) is str:
-            draft.secret = Secret(value)
-        else:
-            raise TypeError
-        if type(value := raw["secretPrefix"]) is not str:
-            raise TypeError
-        draft.secret_prefix = value
-        draft.extra = (
-            {} if _WEBHOOK_SECRET_FIELDS.issuperset(raw) else keep_unknown(raw, _WEBHOOK_SECRET_FIELDS)
-        )
+def _fill_webhook_secret(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.id,
+        draft.secret,
+        draft.secret_prefix,
+        draft.extra,
+    ) in rows:
         draft.__class__ = WebhookSecret
-        models.append(draft)
-    return models
 
 
-WebhookSecret._read_rows = _read_webhook_secret_rows
+WebhookSecret.fill = _fill_webhook_secret
 
 
-_WEBHOOK_SUMMARY_FIELDS = frozenset(
-    {"createdAt", "enabled", "events", "id", "name", "secretPrefix", "updatedAt", "url"}
-)
-
-
-def _read_webhook_summary_rows(rows: Iterable[Any]) -> list[WebhookSummary]:
-    models = []
-    new = WebhookSummary._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["enabled"]) is not bool:
-            raise TypeError
-        draft.enabled = value
-        if type(value := raw["events"]) is list:
-            draft.events = check_items(value, str)
-        elif value is None:
-            draft.events = []
-        else:
-            raise TypeError
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["secretPrefix"]) is not str:
-            raise TypeError
-        draft.secret_prefix = value
-        if value := raw["updatedAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.updated_at = value or None
-        if type(value := raw["url"]) is not str:
-            raise TypeError
-        draft.url = value
-        draft.extra = (
-            {} if _WEBHOOK_SUMMARY_FIELDS.issuperset(raw) else keep_unknown(raw, _WEBHOOK_SUMMARY_FIELDS)
-        )
+def _fill_webhook_summary(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.enabled,
+        draft.events,
+        draft.id,
+        draft.name,
+        draft.secret_prefix,
+        draft.updated_at,
+        draft.url,
+        draft.extra,
+    ) in rows:
         draft.__class__ = WebhookSummary
-        models.append(draft)
-    return models
 
 
-WebhookSummary._read_rows = _read_webhook_summary_rows
+WebhookSummary.fill = _fill_webhook_summary
 
 
-_WEBHOOK_TOGGLE_RESULT_FIELDS = frozenset({"enabled", "id"})
-
-
-def _read_webhook_toggle_result_rows(rows: Iterable[Any]) -> list[WebhookToggleResult]:
-    models = []
-    new = WebhookToggleResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["enabled"]) is not bool:
-            raise TypeError
-        draft.enabled = value
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        draft.extra = (
-            {}
-            if _WEBHOOK_TOGGLE_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _WEBHOOK_TOGGLE_RESULT_FIELDS)
-        )
+def _fill_webhook_toggle_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.enabled,
+        draft.id,
+        draft.extra,
+    ) in rows:
         draft.__class__ = WebhookToggleResult
-        models.append(draft)
-    return models
 
 
-WebhookToggleResult._read_rows = _read_webhook_toggle_result_rows
+WebhookToggleResult.fill = _fill_webhook_toggle_result
 
 
-_WEBHOOK_UPDATE_RESULT_FIELDS = frozenset({"events", "id", "name", "url"})
-
-
-def _read_webhook_update_result_rows(rows: Iterable[Any]) -> list[WebhookUpdateResult]:
-    models = []
-    new = WebhookUpdateResult._draft
-    for raw in rows:
-        draft = new()
-        if type(value := raw["events"]) is list:
-            draft.events = check_items(value, str)
-        elif value is None:
-            draft.events = []
-        else:
-            raise TypeError
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["url"]) is not str:
-            raise TypeError
-        draft.url = value
-        draft.extra = (
-            {}
-            if _WEBHOOK_UPDATE_RESULT_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _WEBHOOK_UPDATE_RESULT_FIELDS)
-        )
+def _fill_webhook_update_result(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.events,
+        draft.id,
+        draft.name,
+        draft.url,
+        draft.extra,
+    ) in rows:
         draft.__class__ = WebhookUpdateResult
-        models.append(draft)
-    return models
 
 
-WebhookUpdateResult._read_rows = _read_webhook_update_result_rows
+WebhookUpdateResult.fill = _fill_webhook_update_result
 
 
-_WEBHOOK_WITH_SECRET_FIELDS = frozenset(
-    {"createdAt", "enabled", "events", "id", "name", "secret", "secretPrefix", "url"}
-)
-
-
-def _read_webhook_with_secret_rows(rows: Iterable[Any]) -> list[WebhookWithSecret]:
-    models = []
-    new = WebhookWithSecret._draft
-    for raw in rows:
-        draft = new()
-        if value := raw["createdAt"]:
-            value = parse_time(value)
-            if value.tzinfo is None:
-                raise TypeError
-        elif value != "":
-            raise TypeError
-        draft.created_at = value or None
-        if type(value := raw["enabled"]) is not bool:
-            raise TypeError
-        draft.enabled = value
-        if type(value := raw["events"]) is list:
-            draft.events = check_items(value, str)
-        elif value is None:
-            draft.events = []
-        else:
-            raise TypeError
-        if type(value := raw["id"]) is not str:
-            raise TypeError
-        draft.id = value
-        if type(value := raw["name"]) is not str:
-            raise TypeError
-        draft.name = value
-        if type(value := raw["secret"]) is str:
-            draft.secret = Secret(value)
-        else:
-            raise TypeError
-        if type(value := raw["secretPrefix"]) is not str:
-            raise TypeError
-        draft.secret_prefix = value
-        if type(value := raw["url"]) is not str:
-            raise TypeError
-        draft.url = value
-        draft.extra = (
-            {}
-            if _WEBHOOK_WITH_SECRET_FIELDS.issuperset(raw)
-            else keep_unknown(raw, _WEBHOOK_WITH_SECRET_FIELDS)
-        )
+def _fill_webhook_with_secret(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.created_at,
+        draft.enabled,
+        draft.events,
+        draft.id,
+        draft.name,
+        draft.secret,
+        draft.secret_prefix,
+        draft.url,
+        draft.extra,
+    ) in rows:
         draft.__class__ = WebhookWithSecret
-        models.append(draft)
-    return models
 
 
-WebhookWithSecret._read_rows = _read_webhook_with_secret_rows
+WebhookWithSecret.fill = _fill_webhook_with_secret
