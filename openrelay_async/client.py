@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from openrelay_async.generated.resources.transfers import Transfers
     from openrelay_async.generated.resources.usage import Usage
     from openrelay_async.generated.resources.vms import Vms
-    from openrelay_async.generated.resources.webhooks import Webhooks
+    from openrelay_async.resources.webhooks import Webhooks
 
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
@@ -162,7 +162,7 @@ class AsyncClient:
     transfers: ResourceAttribute[Transfers] = ResourceAttribute()
     usage: ResourceAttribute[Usage] = ResourceAttribute()
     vms: ResourceAttribute[Vms] = ResourceAttribute()
-    webhooks: ResourceAttribute[Webhooks] = ResourceAttribute()
+    webhooks: ResourceAttribute[Webhooks] = ResourceAttribute("openrelay_async.resources")
 
     _calls: ClientCalls
     _owns_connections: bool
