@@ -22,6 +22,7 @@ from openrelay_async.config import (
     PoolLimits,
     check_headers,
     check_seconds,
+    conceal_headers,
     make_user_agent,
     resolve_endpoints,
 )
@@ -187,8 +188,11 @@ class AsyncClient:
     ) -> None:
         # First of all, so that no frame that can fail shows a credential.
         given_key, given_proxy = conceal_key(api_key), conceal_key(proxy)
-        del api_key, proxy
-        endpoints = resolve_endpoints(base_url or os.environ.get("OPENRELAY_API_URL"), inference_url)
+        given_url, given_inference_url = conceal_key(base_url), conceal_key(inference_url)
+        given_headers = conceal_headers(default_headers)
+        del api_key, proxy, base_url, inference_url, default_headers
+        in_environment = Secret(os.environ.get("OPENRELAY_API_URL", ""))
+        endpoints = resolve_endpoints(given_url or in_environment or None, given_inference_url)
         key_source = _find_key(given_key)
         _refuse_clear_text(endpoints, key_source)
         session = HttpSession(
@@ -197,7 +201,7 @@ class AsyncClient:
                 "User-Agent": make_user_agent(app_name),
                 "Accept": "application/json",
                 "Accept-Encoding": "gzip, deflate",
-                **check_headers(default_headers, name="default_headers"),
+                **check_headers(given_headers, name="default_headers"),
             },
             proxy=None if given_proxy is None else check_proxy(given_proxy, source="proxy"),
             ssl_context=ssl_context,
@@ -330,6 +334,8 @@ class AsyncClient:
         request = make_raw_request(
             method, path, json=json, params=params, headers=headers, idempotency_key=idempotency_key
         )
+        # From here on they travel masked: no frame of a failing call shows them.
+        del json, params, headers
         limit = None if timeout is None else check_seconds("timeout", timeout)
         return read_raw_answer(await self._calls.transport.send(request, limit))
 

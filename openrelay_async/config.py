@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from attrs import Attribute, field, frozen
 
 from openrelay_async.errors import ConfigurationError
+from openrelay_async.redaction import HeaderValue, Secret
 from openrelay_async.version import __version__
 
 DEFAULT_API_URL = "https://api.openrelay.inc"
@@ -91,7 +92,7 @@ class Endpoints:
         return next((url for url in (self.api, self.inference) if not _is_private_path(url)), None)
 
 
-def resolve_endpoints(base_url: str | None, inference_url: str | None) -> Endpoints:
+def resolve_endpoints(base_url: str | Secret | None, inference_url: str | Secret | None) -> Endpoints:
     """Return the checked addresses; the inference host follows from the API's.
 
     An address that is neither production nor beta stands for both hosts: a key for it must not travel to
@@ -100,30 +101,47 @@ def resolve_endpoints(base_url: str | None, inference_url: str | None) -> Endpoi
     Raises:
         ConfigurationError: not an http(s) URL, or one with a user, a query or a fragment.
     """
-    api = _check_url("base_url", DEFAULT_API_URL if base_url is None else base_url)
-    if inference_url is None:
+    # A URL can carry a password: until it is known that this one does not, no frame shows it.
+    given_api = Secret(DEFAULT_API_URL) if base_url is None else _conceal_text(base_url)
+    given_inference = _conceal_text(inference_url)
+    del base_url, inference_url
+    api = _check_url("base_url", given_api)
+    if given_inference is None:
         return Endpoints(api, _INFERENCE_OF.get(api, api))
-    return Endpoints(api, _check_url("inference_url", inference_url))
+    return Endpoints(api, _check_url("inference_url", given_inference))
+
+
+def _conceal_text(value: object) -> object:
+    return Secret(value) if isinstance(value, str) else value
 
 
 def _check_url(name: str, url: object) -> str:
-    if not isinstance(url, str):
+    if not isinstance(url, Secret):
         raise ConfigurationError(f"{name} must be str, not {type(url).__name__}")
+    problem = _find_url_problem(url)
+    if problem is not None:
+        raise ConfigurationError(f"{name} {problem}")
+    parts = urlsplit(url.reveal().strip())
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def _find_url_problem(given: Secret) -> str | None:
+    """Return what is wrong with a URL, without a word of it."""
+    url = given.reveal().strip()
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url)
         port_is_valid = parts.port != 0
     except ValueError:
-        parts, port_is_valid = urlsplit(""), False
-    # What was given is not in the messages: a URL can carry a password.
+        return f"must be a URL such as {DEFAULT_API_URL}"
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_valid:
-        raise ConfigurationError(f"{name} must be a URL such as {DEFAULT_API_URL}")
+        return f"must be a URL such as {DEFAULT_API_URL}"
     if "@" in parts.netloc:
-        raise ConfigurationError(f"{name} must not have a user or password in it; use api_key=")
+        return "must not have a user or password in it; use api_key="
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"{name} must not have a query or fragment")
-    if not url.strip().isascii() or any(c.isspace() for c in url.strip()):
-        raise ConfigurationError(f"{name} has characters that a URL cannot have")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+        return "must not have a query or fragment"
+    if not url.isascii() or any(c.isspace() for c in url):
+        return "has characters that a URL cannot have"
+    return None
 
 
 def _is_private_path(url: str) -> bool:
@@ -142,23 +160,41 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_headers(headers: Mapping[str, object] | None, *, name: str) -> dict[str, str]:
-    """Return headers that may be sent with every request.
+def conceal_headers(headers: object) -> object:
+    """Return headers with their values as `Secret`: some carry a token. It cannot fail."""
+    if not isinstance(headers, Mapping):
+        return headers
+    return {
+        key: _conceal_text(value) if isinstance(value, str | Secret) else type(value)
+        for key, value in headers.items()
+    }
+
+
+def check_headers(headers: object, *, name: str) -> dict[str, str]:
+    """Return headers that may be sent with every request; no frame shows their values.
+
+    Args:
+        headers: a mapping of names to `str` or `Secret`, or `None`.
 
     Raises:
         ConfigurationError: not text, not valid in HTTP, or one that the client makes itself.
     """
+    given = conceal_headers({} if headers is None else headers)
+    del headers
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"{name} must be a mapping of names to values, not {type(given).__name__}")
     checked: dict[str, str] = {}
-    for key, value in (headers or {}).items():
-        if not isinstance(value, str):
-            raise ConfigurationError(f"{name}[{key!r}] must be str, not {type(value).__name__}")
+    for key, value in given.items():
+        if not isinstance(key, str) or not isinstance(value, Secret):
+            kind = value.__name__ if isinstance(value, type) else type(key).__name__
+            raise ConfigurationError(f"{name}[{key!r}] must be str, not {kind}")
         if not _HEADER_NAME.fullmatch(key):
             raise ConfigurationError(f"{name} has a name that HTTP does not allow: {key!r}")
         if key.lower() in _OWN_HEADERS:
             raise ConfigurationError(f"{name} must not set {key}: the client makes it itself")
-        if not _HEADER_VALUE.fullmatch(value):
+        if not _HEADER_VALUE.fullmatch(value.reveal()):
             raise ConfigurationError(f"{name}[{key!r}] has characters that a header cannot have")
-        checked[key] = value
+        checked[key] = HeaderValue(value.reveal())
     return checked
 
 

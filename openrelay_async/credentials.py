@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.redaction import HeaderValue, Secret
@@ -21,6 +22,9 @@ class Credential:
 
     def __repr__(self) -> str:
         return f"Credential({self.secret!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a credential is not pickled: pickle where it comes from (EnvironmentKey, FileKey)")
 
 
 def check_key(key: Secret, *, source: str) -> Credential:

@@ -11,7 +11,7 @@ from typing import Protocol, overload
 
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.redaction import Secret
+from openrelay_async.redaction import Payload, Secret
 from openrelay_async.single_flight import SingleFlight
 
 
@@ -65,6 +65,9 @@ def conceal_key(given: str | Secret | None) -> Secret | None: ...
 def conceal_key(given: KeyInput) -> Secret | KeyProvider | None: ...
 def conceal_key(given: KeyInput) -> Secret | KeyProvider | None:
     """Return what was given with a text as a `Secret`. It cannot fail, so no traceback shows the text."""
+    if isinstance(given, bytes | bytearray):
+        # A mistake that will be refused: until then it must not be shown either.
+        return Payload(bytes(given))  # type: ignore[return-value]  # not a key, as the check will say
     return Secret(given) if isinstance(given, str) else given
 
 
@@ -154,6 +157,5 @@ def make_key_source(given: Secret | KeyProvider | None, *, source: str = "api_ke
         return StaticKey(check_key(given, source=source))
     if callable(given):
         return ProvidedKey(given)
-    raise ConfigurationError(
-        f"api_key must be str, Secret or a callable that returns one, not {type(given).__name__}"
-    )
+    kind = "bytes" if isinstance(given, Payload) else type(given).__name__
+    raise ConfigurationError(f"api_key must be str, Secret or a callable that returns one, not {kind}")

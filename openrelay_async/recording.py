@@ -19,7 +19,7 @@ class RecordedResponse:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     """Case-insensitive."""
-    request_id: str | None
+    request_id: str | None = field(repr=False)
     attempts: int
     """Number of the attempt that this answers, from 1."""
     body: bytes = field(repr=False)

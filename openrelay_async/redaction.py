@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Never, Self, overload
+from typing import Final, Never, Self, SupportsIndex, overload
 
 from openrelay_async.unset import Unset
 
@@ -156,6 +156,13 @@ class HeaderValue(str):
 
     def __repr__(self) -> str:
         return f"'{_REDACTED}'"
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (_REDACTED,)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[type[str], tuple[str]]:
+        # The one that pickle asks first; that of `str` would write the text.
+        return self.__reduce__()
 
 
 class Payload:

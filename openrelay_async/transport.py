@@ -22,7 +22,7 @@ from openrelay_async.hooks import AttemptEnded, AttemptStarted, Hooks, Queued, R
 from openrelay_async.http_session import HttpSession, LoopPool
 from openrelay_async.key_source import KeySource
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
-from openrelay_async.redaction import Payload, Secret
+from openrelay_async.redaction import Payload, Secret, scrub_text
 from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
 from openrelay_async.retry import RetryBudget, RetryPolicy, decide
 from openrelay_async.retry_after import parse_retry_after
@@ -186,7 +186,10 @@ class Transport:
                 within=deadline - clock.monotonic(),
             )
             if hooks.on_response:
-                tell(hooks.on_response, _describe_end(request, outcome, attempt, clock.monotonic() - began))
+                ended = _describe_end(
+                    request, outcome, attempt, clock.monotonic() - began, known=shared.known_secrets()
+                )
+                tell(hooks.on_response, ended)
             if isinstance(outcome, HttpResponse):
                 keeps_slot = outcome.stream is not None
                 recording.keep(shared, operation.id, outcome, attempt)
@@ -288,9 +291,12 @@ def _may_have_acted(request: HttpRequest, outcome: Outcome) -> bool:
     return outcome.status >= 500
 
 
-def _describe_end(request: HttpRequest, outcome: Outcome, attempt: int, elapsed: float) -> AttemptEnded:
+def _describe_end(
+    request: HttpRequest, outcome: Outcome, attempt: int, elapsed: float, *, known: Iterable[Secret]
+) -> AttemptEnded:
     operation = request.operation
     response = outcome if isinstance(outcome, HttpResponse) else None
+    request_id = response.headers.get("X-Request-Id") if response else None
     return AttemptEnded(
         operation=operation.id,
         method=operation.http_method,
@@ -299,5 +305,6 @@ def _describe_end(request: HttpRequest, outcome: Outcome, attempt: int, elapsed:
         status=response.status if response else None,
         failure=outcome.message if isinstance(outcome, AttemptFailure) else None,
         elapsed=elapsed,
-        request_id=response.headers.get("X-Request-Id") if response else None,
+        # Even this could echo what was sent.
+        request_id=None if request_id is None else scrub_text(request_id, known),
     )
