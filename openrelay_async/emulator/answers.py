@@ -13,7 +13,9 @@ class Answer:
     """A response before it is written."""
 
     body: object = None
-    """Anything JSON can say; `bytes` go out as they are; `None` with 204 is no body."""
+    """Anything JSON can say; `bytes` go out as they are, an iterator of them piece by piece; `None` with
+    204 is no body.
+    """
     status: int = 200
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     content_type: str = "application/json"

@@ -15,6 +15,7 @@ from openrelay_async.emulator.fields import Fields
 from openrelay_async.emulator.fleet import Fleet
 from openrelay_async.emulator.operations import Operation
 from openrelay_async.emulator.storage import Collection, Database, Record
+from openrelay_async.emulator.uploads import Upload
 from openrelay_async.emulator.validation import Validator
 
 R = TypeVar("R", bound=Record)
@@ -55,6 +56,7 @@ class Call:
     principal: Principal = NOBODY
     raw_query: str = attrs.field(default="", repr=False)
     raw_body: bytes = attrs.field(default=b"", repr=False)
+    upload: Upload | None = None
     last_used: Mapping[str, float] = attrs.field(factory=dict[str, float])
     """Key → when it was last used, where that is not written down yet."""
     _body: Fields | None = None

@@ -11,10 +11,15 @@ from openrelay_async.emulator.areas.account.storage import MEMBERSHIPS, ORGANIZA
 from openrelay_async.emulator.areas.api_keys import routes as api_keys
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
 from openrelay_async.emulator.areas.audit.storage import AUDIT_EVENTS
+from openrelay_async.emulator.areas.batches import routes as batches
+from openrelay_async.emulator.areas.batches.storage import BATCHES
 from openrelay_async.emulator.areas.catalog import routes as catalog
 from openrelay_async.emulator.areas.catalog.storage import TABLES as ALLOCATION_TABLES
 from openrelay_async.emulator.areas.clusters import routes as clusters
 from openrelay_async.emulator.areas.clusters.storage import CLUSTERS
+from openrelay_async.emulator.areas.files import routes as files
+from openrelay_async.emulator.areas.files.storage import FILES
+from openrelay_async.emulator.areas.files.storage import TABLES as FILE_TABLES
 from openrelay_async.emulator.areas.ssh_keys import routes as ssh_keys
 from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
 from openrelay_async.emulator.areas.vms import routes as vms
@@ -22,10 +27,11 @@ from openrelay_async.emulator.areas.vms.storage import VMS
 from openrelay_async.emulator.areas.webhooks import routes as webhooks
 from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, WEBHOOKS
 from openrelay_async.emulator.call import Call
+from openrelay_async.emulator.operations import Operation
 
 Handler = Callable[[Call], Answer]
 
-_AREAS = (account, api_keys, catalog, clusters, ssh_keys, vms, webhooks)
+_AREAS = (account, api_keys, batches, catalog, clusters, files, ssh_keys, vms, webhooks)
 _COLLECTIONS = (
     USERS,
     ORGANIZATIONS,
@@ -38,6 +44,8 @@ _COLLECTIONS = (
     CLUSTERS,
     WEBHOOKS,
     DELIVERIES,
+    FILES,
+    BATCHES,
 )
 
 
@@ -46,7 +54,19 @@ def list_handlers() -> Mapping[str, Handler]:
     return {operation: handler for area in _AREAS for operation, handler in area.HANDLERS.items()}
 
 
+def extra_operations() -> tuple[Operation, ...]:
+    """Paths that are part of the service and not of its description."""
+    return (files.PUT_UPLOAD,)
+
+
 def list_tables() -> list[str]:
     """The statements that make the tables of a new database."""
     statements = [statement for collection in _COLLECTIONS for statement in collection.tables()]
-    return [*statements, *ALLOCATION_TABLES, *idempotency.TABLES, *events.TABLES, *metering.TABLES]
+    return [
+        *statements,
+        *ALLOCATION_TABLES,
+        *FILE_TABLES,
+        *idempotency.TABLES,
+        *events.TABLES,
+        *metering.TABLES,
+    ]

@@ -9,9 +9,11 @@ import logging
 import socket
 import struct
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from email.utils import formatdate
+from typing import cast
 
+import attrs
 from aiohttp import web
 
 from openrelay_async.emulator.answers import Answer, Refusal
@@ -20,6 +22,7 @@ from openrelay_async.emulator.responding import answer_refusal, encode, refusal_
 from openrelay_async.emulator.seen import SeenRequest, safe_headers
 from openrelay_async.emulator.service import Exchange, Service
 from openrelay_async.emulator.storage import EmulatorError
+from openrelay_async.emulator.uploads import read_file, read_form
 
 LARGEST_JSON = 1024 * 1024
 _GARBAGE = b"\x00\xff<html>this is not what you asked for"
@@ -86,8 +89,7 @@ class Server:
                 if fault.reset == "before":
                     return None
             self._service.admit(exchange)
-            body = await _read_body(request, LARGEST_JSON)
-            answer = self._service.perform(exchange, raw_query, body)
+            answer = await self._perform(exchange, request, raw_query)
         except Refusal as refusal:
             return answer_refusal(refusal, exchange.operation, exchange.request_id)
         except ConnectionError:
@@ -101,6 +103,17 @@ class Server:
             _reset(request)
             return None
         return answer
+
+    async def _perform(self, exchange: Exchange, request: web.BaseRequest, raw_query: str) -> Answer:
+        media = exchange.operation.media if exchange.operation else ""
+        if media == "application/json":
+            body = await _read_body(request, LARGEST_JSON)
+            return self._service.perform(exchange, raw_query, body)
+        upload = await (read_form(request) if media == "multipart/form-data" else read_file(request))
+        try:
+            return self._service.perform(exchange, raw_query, b"", upload)
+        finally:
+            upload.close()
 
     async def _strike_before(self, fault: Fault, request: web.BaseRequest) -> None:
         if fault.delay and fault.body != "slow":
@@ -121,10 +134,15 @@ class Server:
             **exchange.extra_headers,
             **answer.headers,
         }
+        fault = exchange.fault
+        if isinstance(answer.body, Iterator):
+            if fault is None or fault.body is None:
+                return await _stream(request, answer, headers)
+            answer = attrs.evolve(answer, body=b"".join(answer.body), headers={})
+            headers.pop("Content-Length", None)
         body = encode(answer)
         if body:
             headers["Content-Type"] = answer.content_type
-        fault = exchange.fault
         if fault is None or fault.body is None:
             return web.Response(status=answer.status, headers=headers, body=body)
         if fault.body == "garbage":
@@ -149,6 +167,16 @@ class Server:
         if now != self._dates[0]:
             self._dates = (now, formatdate(now, usegmt=True))
         return self._dates[1]
+
+
+async def _stream(request: web.BaseRequest, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
+    """A body in pieces: what is large is never in memory as a whole."""
+    headers["Content-Type"] = answer.content_type
+    response = web.StreamResponse(status=answer.status, headers=headers)
+    await response.prepare(request)
+    for piece in cast("Iterator[bytes]", answer.body):
+        await response.write(piece)
+    return response
 
 
 def _reset(request: web.BaseRequest) -> None:

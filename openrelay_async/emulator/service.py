@@ -18,10 +18,11 @@ from openrelay_async.emulator.call import Call, Settings
 from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
 from openrelay_async.emulator.generated.routes import OPERATIONS
 from openrelay_async.emulator.generated.schemas import SHAPES
-from openrelay_async.emulator.modelled import list_handlers
+from openrelay_async.emulator.modelled import extra_operations, list_handlers
 from openrelay_async.emulator.operations import Operation
 from openrelay_async.emulator.routing import Router
 from openrelay_async.emulator.storage import Database
+from openrelay_async.emulator.uploads import Upload
 from openrelay_async.emulator.validation import Validator
 
 # The clock's time is written down this often at most, so that a database never sees its time go back.
@@ -65,7 +66,8 @@ class Service:
         self.faults = faults
         self._rate_limit = rate_limit
         self._on_commit = on_commit
-        self._router = Router(op for op in OPERATIONS if op.serves(settings.generation))
+        served = [operation for operation in OPERATIONS if operation.serves(settings.generation)]
+        self._router = Router([*served, *extra_operations()])
         self._handlers = list_handlers()
         self._validator = Validator(SHAPES, settings.generation)
         self._request_ids = map(f"req_{secrets.token_hex(4)}{{:08x}}".format, itertools.count(1))
@@ -113,7 +115,9 @@ class Service:
         if not allowed:
             raise Refusal(429, "too many requests with this key", "RATE_LIMITED")
 
-    def perform(self, exchange: Exchange, raw_query: str, raw_body: bytes) -> Answer:
+    def perform(
+        self, exchange: Exchange, raw_query: str, raw_body: bytes, upload: Upload | None = None
+    ) -> Answer:
         """Carry the operation out: all of it and its answer, or nothing.
 
         Raises:
@@ -135,6 +139,7 @@ class Service:
             principal=exchange.principal,
             raw_query=raw_query,
             raw_body=raw_body,
+            upload=upload,
             last_used=self._last_used,
         )
         handler = self._handlers[operation.id]

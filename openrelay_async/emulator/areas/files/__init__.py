@@ -1,0 +1,1 @@
+"""Files of the inference side: uploaded, presigned, read back."""
