@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import attrs
 import orjson
@@ -95,11 +95,11 @@ class AnswerSampler:
         return made
 
 
-def sample_json(case: Case, form: Form = "full", generation: str | None = None) -> object:
+def sample_json(case: Case, form: Form = "full", generation: str | None = None) -> Any:
     """A success's JSON value. A list in pages is its only page."""
     schema = case.answer[1]
     assert schema is not None
-    value = AnswerSampler(case.id, form, generation).value(schema)
+    value: Any = AnswerSampler(case.id, form, generation).value(schema)
     if case.pagination is not None and isinstance(value, dict):
         for name in (case.pagination.get("response"), case.pagination.get("more")):
             value.pop(name, None)
