@@ -18,6 +18,7 @@ from openrelay_async.version import __version__
 
 if TYPE_CHECKING:
     from openrelay_async import errors as errors
+    from openrelay_async import models as models
     from openrelay_async.bulk_calls import BulkResult as BulkResult
     from openrelay_async.bulk_calls import bulk as bulk
     from openrelay_async.client import AsyncClient as AsyncClient
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from openrelay_async.config import PoolLimits as PoolLimits
     from openrelay_async.download import DownloadCall as DownloadCall
     from openrelay_async.errors import OpenRelayError as OpenRelayError
-    from openrelay_async.generated import models as models
     from openrelay_async.generated.operations import OPERATIONS as operations  # noqa: F401, N811 - the public name
     from openrelay_async.key_source import EnvironmentKey as EnvironmentKey
     from openrelay_async.key_source import FileKey as FileKey
@@ -57,7 +57,7 @@ _PLACES = {
     "Unset": "unset",
     "bulk": "bulk_calls",
     "errors": "errors:",
-    "models": "generated.models:",
+    "models": "models:",
     "operations": "generated.operations:OPERATIONS",
 }
 """Where each public name is defined; after a colon the name it has there, or nothing for the module."""
