@@ -18,6 +18,7 @@ from .refusal import Refusal
 from .render_models import lay_out, render_models
 from .render_operations import render_operations
 from .render_resources import render_resources
+from .render_sync_resources import render_sync_resources
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "api_description"
@@ -51,6 +52,7 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
         **render_operations(description, templates, BANNER),
         **render_models(description, layout, templates, BANNER),
         **render_resources(description, layout, overrides, titles, templates, BANNER),
+        **render_sync_resources(description, layout, overrides, titles, templates, BANNER),
         **_render_packages(templates),
         **_render_emulator(document),
     }
@@ -60,6 +62,7 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
 def _render_packages(templates: Environment) -> dict[str, str]:
     titles = {
         "openrelay_async/generated": "What is generated from the API description.",
+        "openrelay_sync/generated": "What is generated from the API description, for sync code.",
     }
     template = templates.get_template("package.py.jinja")
     return {

@@ -1,0 +1,315 @@
+"""The sync client: the async one behind a bridge, with the same resources, typed, without `await`."""
+
+from __future__ import annotations
+
+import importlib
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, overload
+
+from openrelay_async.bulk_calls import BulkResult, bulk
+from openrelay_async.client import AsyncClient
+from openrelay_async.clock import Clock, SystemClock
+from openrelay_async.config import PoolLimits
+from openrelay_async.key_source import KeyInput
+from openrelay_async.recording import RecordedResponse
+from openrelay_async.retry import RetryPolicy
+from openrelay_async.unset import UNSET, Unset
+from openrelay_sync.loop_thread import LoopThread
+from openrelay_sync.resource import SyncResource
+
+if TYPE_CHECKING:
+    from openrelay_sync.generated.resources.access import Access
+    from openrelay_sync.generated.resources.account import Account
+    from openrelay_sync.generated.resources.api_keys import ApiKeys
+    from openrelay_sync.generated.resources.audit_events import AuditEvents
+    from openrelay_sync.generated.resources.batches import Batches
+    from openrelay_sync.generated.resources.billing import Billing
+    from openrelay_sync.generated.resources.catalog import Catalog
+    from openrelay_sync.generated.resources.clusters import Clusters
+    from openrelay_sync.generated.resources.dedicated_endpoints import DedicatedEndpoints
+    from openrelay_sync.generated.resources.files import Files
+    from openrelay_sync.generated.resources.health import ServiceHealth
+    from openrelay_sync.generated.resources.kubernetes import Kubernetes
+    from openrelay_sync.generated.resources.organizations import Organizations
+    from openrelay_sync.generated.resources.pods import Pods
+    from openrelay_sync.generated.resources.provider import Provider
+    from openrelay_sync.generated.resources.registry_credentials import RegistryCredentials
+    from openrelay_sync.generated.resources.reservations import Reservations
+    from openrelay_sync.generated.resources.roles import Roles
+    from openrelay_sync.generated.resources.runners import Runners
+    from openrelay_sync.generated.resources.snapshots import Snapshots
+    from openrelay_sync.generated.resources.ssh_keys import SshKeys
+    from openrelay_sync.generated.resources.transfers import Transfers
+    from openrelay_sync.generated.resources.usage import Usage
+    from openrelay_sync.generated.resources.vms import Vms
+    from openrelay_sync.generated.resources.webhooks import Webhooks
+
+R = TypeVar("R", bound=SyncResource[Any])
+T = TypeVar("T")
+
+
+class SyncResourceAttribute(Generic[R]):
+    """A resource of the client, imported and made when it is first used: most programs use two or three."""
+
+    def __init__(self, package: str = "openrelay_sync.generated.resources") -> None:
+        """Take the package whose module of the attribute's name has the class."""
+        self._package = package
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, client: None, owner: type[object]) -> Self: ...
+    @overload
+    def __get__(self, client: Client, owner: type[object]) -> R: ...
+    def __get__(self, client: Client | None, owner: type[object]) -> R | Self:
+        if client is None:
+            return self
+        behind = getattr(client._async_client, self._name)
+        module = importlib.import_module(f"{self._package}.{self._name}")
+        # The async class may be a hand-written one on top of the generated one, of the same name.
+        kind: type[R] = getattr(module, type(behind).__name__)
+        resource = kind(client._bridge, behind)
+        # From now on the instance's own attribute is found before this descriptor.
+        client.__dict__[self._name] = resource
+        return resource
+
+
+class Client:
+    """The OpenRelay API for scripts, threads and notebooks.
+
+    One client serves any number of threads. Its calls run in an event loop that lives in a thread of its
+    own; it works where a loop is running already, as in a notebook, and after a fork. Ctrl-C ends any call.
+    Use it with `with`, or `close()` it at the end. Without `api_key` the environment's `OPENRELAY_API_KEY`
+    is used, without `base_url` its `OPENRELAY_API_URL`, without `org_id` its `OPENRELAY_ORG_ID`, else the
+    organization of the key.
+
+    Args:
+        api_key: `str`, `Secret`, or a callable (sync or async) that returns one; asked again when the
+            service refuses the last one.
+        org_id: organization for calls that name none.
+        base_url: address of the API; `http://` only for this machine.
+        inference_url: address of the inference host; follows from `base_url`.
+        timeout: seconds for a whole call: queue, attempts and waits; `math.inf` for no limit.
+        attempt_timeout: seconds for one attempt; for uploads and downloads, seconds in which nothing moves.
+        retry: how often and how patiently a call is tried again.
+        limits: connections, queue, idle time, size of answers.
+        proxy: URL of a proxy; else `HTTPS_PROXY` and `NO_PROXY` count.
+        ssl_context: for TLS with a private CA or a client certificate; `SSL_CERT_FILE` works too.
+        hooks: observers, see `openrelay_async.hooks`; they are called in the loop's thread, where no sync
+            call can be made.
+        clock: time and chance, for tests.
+        default_headers: sent with every request.
+        app_name: put in front of the User-Agent, such as `trainer/1.4`.
+        loop_thread: a thread to share with other clients, which closes it when all are closed.
+
+    Raises:
+        ConfigurationError: an argument that cannot work. It names the argument, never a key.
+    """
+
+    access: SyncResourceAttribute[Access] = SyncResourceAttribute()
+    account: SyncResourceAttribute[Account] = SyncResourceAttribute()
+    api_keys: SyncResourceAttribute[ApiKeys] = SyncResourceAttribute()
+    audit_events: SyncResourceAttribute[AuditEvents] = SyncResourceAttribute()
+    batches: SyncResourceAttribute[Batches] = SyncResourceAttribute()
+    billing: SyncResourceAttribute[Billing] = SyncResourceAttribute()
+    catalog: SyncResourceAttribute[Catalog] = SyncResourceAttribute()
+    clusters: SyncResourceAttribute[Clusters] = SyncResourceAttribute()
+    dedicated_endpoints: SyncResourceAttribute[DedicatedEndpoints] = SyncResourceAttribute()
+    files: SyncResourceAttribute[Files] = SyncResourceAttribute()
+    health: SyncResourceAttribute[ServiceHealth] = SyncResourceAttribute()
+    kubernetes: SyncResourceAttribute[Kubernetes] = SyncResourceAttribute()
+    organizations: SyncResourceAttribute[Organizations] = SyncResourceAttribute()
+    pods: SyncResourceAttribute[Pods] = SyncResourceAttribute()
+    provider: SyncResourceAttribute[Provider] = SyncResourceAttribute()
+    registry_credentials: SyncResourceAttribute[RegistryCredentials] = SyncResourceAttribute()
+    reservations: SyncResourceAttribute[Reservations] = SyncResourceAttribute()
+    roles: SyncResourceAttribute[Roles] = SyncResourceAttribute()
+    runners: SyncResourceAttribute[Runners] = SyncResourceAttribute()
+    snapshots: SyncResourceAttribute[Snapshots] = SyncResourceAttribute()
+    ssh_keys: SyncResourceAttribute[SshKeys] = SyncResourceAttribute()
+    transfers: SyncResourceAttribute[Transfers] = SyncResourceAttribute()
+    usage: SyncResourceAttribute[Usage] = SyncResourceAttribute()
+    vms: SyncResourceAttribute[Vms] = SyncResourceAttribute()
+    webhooks: SyncResourceAttribute[Webhooks] = SyncResourceAttribute()
+
+    _async_client: AsyncClient
+    _bridge: LoopThread
+    _owns_connections: bool
+
+    def __init__(
+        self,
+        api_key: KeyInput = None,
+        *,
+        org_id: str | None = None,
+        base_url: str | None = None,
+        inference_url: str | None = None,
+        timeout: float = 60.0,
+        attempt_timeout: float = 20.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        limits: PoolLimits = PoolLimits(),  # noqa: B008 - frozen
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        hooks: Iterable[object] = (),
+        clock: Clock = SystemClock(),  # noqa: B008 - has no state
+        default_headers: Mapping[str, str] | None = None,
+        app_name: str | None = None,
+        loop_thread: LoopThread | None = None,
+    ) -> None:
+        try:
+            self._async_client = AsyncClient(
+                api_key,
+                org_id=org_id,
+                base_url=base_url,
+                inference_url=inference_url,
+                timeout=timeout,
+                attempt_timeout=attempt_timeout,
+                retry=retry,
+                limits=limits,
+                proxy=proxy,
+                ssl_context=ssl_context,
+                hooks=hooks,
+                clock=clock,
+                default_headers=default_headers,
+                app_name=app_name,
+            )
+        finally:
+            # No frame of a failing call shows a credential.
+            del api_key, base_url, inference_url, proxy, default_headers
+        self._bridge = LoopThread() if loop_thread is None else loop_thread.share()
+        self._owns_connections = True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} over {self._async_client!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a client holds connections and a key, so it cannot be pickled: make one in each process, "
+            "with its key from the environment or a file (EnvironmentKey, FileKey)"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections and end the thread. Calls under way in other threads fail, later ones too.
+
+        A view (`with_options`) closes nothing.
+
+        Raises:
+            BridgeError: this is the loop's own thread, which cannot wait for itself.
+        """
+        if self._owns_connections and not self._bridge.close_after(self._async_client.aclose):
+            # There is no loop to close anything in: never begun, dead, or left behind by a fork.
+            shared = self._async_client._calls.transport.shared
+            shared.refusing = "the client is closed"
+            shared.session.closed = True
+
+    def drain(self) -> None:
+        """Refuse new calls and return when those under way have ended: what a service does on SIGTERM."""
+        self._bridge.run(self._async_client.drain())
+
+    def with_options(
+        self,
+        *,
+        api_key: KeyInput | Unset = UNSET,
+        org_id: str | Unset | None = UNSET,
+        timeout: float | Unset = UNSET,
+        attempt_timeout: float | Unset = UNSET,
+        retry: RetryPolicy | Unset = UNSET,
+    ) -> Self:
+        """Return a view of this client with other settings.
+
+        It shares connections, queue, retry budget, hooks and thread, and costs next to nothing: make one
+        per organization, or per call. With another key, and no `org_id`, its organization is that key's.
+        """
+        view = object.__new__(type(self))
+        try:
+            view._async_client = self._async_client.with_options(
+                api_key=api_key, org_id=org_id, timeout=timeout, attempt_timeout=attempt_timeout, retry=retry
+            )
+        finally:
+            del api_key
+        view._bridge = self._bridge
+        view._owns_connections = False
+        return view
+
+    def record_responses(self) -> AbstractContextManager[list[RecordedResponse]]:
+        """Collect every answer that this client and its views get in the current context, retries included.
+
+        with client.record_responses() as responses:
+            client.vms.get(vm_id)
+        responses[-1].request_id
+
+        Other threads have other contexts: their answers are not among them.
+        """
+        return self._async_client.record_responses()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = UNSET,
+        params: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> object:
+        """Send a request that has no method here yet, with all that the other calls have.
+
+        Args:
+            method: HTTP method. GET, HEAD, PUT and DELETE may be resent; POST and PATCH only with a key.
+            path: from `/`, percent-encoded, without a query.
+            json: the body's JSON value; models, times and `Secret` are understood.
+            params: the query; booleans become `true` and `false`, `None` is left out.
+            idempotency_key: sent as `Idempotency-Key`.
+            timeout: seconds for the whole call.
+
+        Returns:
+            The answer's JSON value, its text if it is not JSON, `None` if it is empty.
+        """
+        call = self._async_client.request(
+            method,
+            path,
+            json=json,
+            params=params,
+            headers=headers,
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+        )
+        # No frame of a failing call shows what they hold.
+        del json, params, headers
+        return self._bridge.run(call)
+
+    def bulk(
+        self, make_calls: Callable[[AsyncClient], Iterable[Awaitable[T]]], *, limit: int = 100
+    ) -> BulkResult[T]:
+        """Run many calls at once, without a thread for each, and return what became of each.
+
+        `make_calls` gets the client behind this one, and gives the calls as they are begun:
+
+            done = client.bulk(lambda each: (each.vms.get(id) for id in ids), limit=200)
+            done.results, done.errors       # by position
+
+        It runs in the loop's thread, so nothing in it may block or use the sync client. Ctrl-C cancels the
+        calls that run; those not begun are not sent.
+        """
+        return self._bridge.run(_bulk(self._async_client, make_calls, limit))
+
+
+async def _bulk(
+    client: AsyncClient, make_calls: Callable[[AsyncClient], Iterable[Awaitable[T]]], limit: int
+) -> BulkResult[T]:
+    return await bulk(make_calls(client), limit=limit)
