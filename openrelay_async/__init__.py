@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from openrelay_async.config import PoolLimits as PoolLimits
     from openrelay_async.download import DownloadCall as DownloadCall
     from openrelay_async.errors import OpenRelayError as OpenRelayError
-    from openrelay_async.generated.operations import OPERATIONS as operations  # noqa: F401, N811 - the public name
+    from openrelay_async.generated.operations import OPERATIONS as _OPERATIONS
     from openrelay_async.key_source import EnvironmentKey as EnvironmentKey
     from openrelay_async.key_source import FileKey as FileKey
     from openrelay_async.pagination import Page as Page
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from openrelay_async.retry import RetryPolicy as RetryPolicy
     from openrelay_async.unset import UNSET as UNSET
     from openrelay_async.unset import Unset as Unset
+
+    operations = _OPERATIONS
 
 _PLACES = {
     "AsyncClient": "client",
@@ -65,15 +67,17 @@ _PLACES = {
 __all__ = ["__version__", *_PLACES]
 
 
-def __getattr__(name: str) -> object:
-    place = _PLACES.get(name)
-    if place is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module_name, colon, attribute = place.partition(":")
-    module = importlib.import_module(f"{__name__}.{module_name}")
-    value: object = module if colon and not attribute else getattr(module, attribute or name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker shall not take every misspelt name for something that is there
+
+    def __getattr__(name: str) -> object:
+        place = _PLACES.get(name)
+        if place is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module_name, colon, attribute = place.partition(":")
+        module = importlib.import_module(f"{__name__}.{module_name}")
+        value: object = module if colon and not attribute else getattr(module, attribute or name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
