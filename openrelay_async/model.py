@@ -12,17 +12,24 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import attrs
-from attrs import field
 
-from openrelay_async.redaction import Secret
-from openrelay_async.structuring import Fill, Kind, Reader, StructureError, WireField, structure
+from openrelay_async.redaction import Secret, conceal
+from openrelay_async.structuring import (
+    NOTHING_EXTRA,
+    Fill,
+    Kind,
+    Reader,
+    StructureError,
+    WireField,
+    structure,
+)
 from openrelay_async.unset import UNSET
 from openrelay_async.wire import encode_date, encode_time
 
 C = TypeVar("C", bound=type)
 
 if TYPE_CHECKING:
-    # Type checkers shall see attrs' own decorator, which they know: constructors, `attrs.evolve`, frozen attributes.
+    # Type checkers shall see attrs' own decorator, which they know: constructors, `attrs.evolve`, freezing.
     from attrs import frozen as frozen
 else:
 
@@ -40,14 +47,20 @@ else:
 
 
 class _LazyReader:
-    """Descriptor: a model's `Reader`, made when it is first asked for."""
+    """Descriptor: a model's `Reader`, made when it is first asked for and kept by the class."""
 
     def __get__(self, instance: object, model: type[Any]) -> Reader[Any]:
-        attributes = {attribute.name: attribute for attribute in attrs.fields(model)}
-        fields = [(field, _default_of(attributes[field[0]], field[2])) for field in model.wire_fields]
-        fill = vars(model).get("fill") or functools.partial(_fill_any, model)
-        model.reader = Reader(model, fields, _make_draft(model), fill)
-        return model.reader
+        reader: Reader[Any] | None = vars(model).get("_reader")
+        if reader is None:
+            reader = model._reader = _make_reader(model)
+        return reader
+
+
+def _make_reader(model: type[Any]) -> Reader[Any]:
+    attributes = {attribute.name: attribute for attribute in attrs.fields(model)}
+    fields = [(field, _default_of(attributes[field[0]], field[2])) for field in model.wire_fields]
+    fill = vars(model).get("fill") or functools.partial(_fill_any, model)
+    return Reader(model, fields, _make_draft(model), fill)
 
 
 def _default_of(attribute: attrs.Attribute[Any], kind: Kind) -> Callable[[], object]:
@@ -61,10 +74,9 @@ def _default_of(attribute: attrs.Attribute[Any], kind: Kind) -> Callable[[], obj
 
 def _make_draft(model: type[Any]) -> type[Any]:
     """Return a mutable twin of a model's class, with the same slots: an object may switch between the two."""
-    slots = vars(model).get("__slots__", ())
     # `object`'s own methods, so that CPython takes its quick way to construct and to set attributes.
     plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
-    return type(f"{model.__name__}Draft", model.__bases__, {"__slots__": slots, **plain})
+    return type(f"{model.__name__}Draft", (model,), {"__slots__": (), **plain})
 
 
 def _fill_any(model: type[Any], rows: Iterable[Any]) -> None:
@@ -80,15 +92,16 @@ def _fill_any(model: type[Any], rows: Iterable[Any]) -> None:
 class ApiModel:
     """An object of the API.
 
-    Models are values: frozen, comparable, hashable where their fields are, and they never hold a client. Fields
-    that the SDK does not know yet are kept in `extra`.
+    Models are values: frozen, comparable, hashable where their fields are, and they never hold a client.
+    Fields that the SDK does not know yet are kept in `extra`.
     """
 
-    extra: dict[str, object] = field(factory=dict[str, object])
+    extra: Mapping[str, object] = NOTHING_EXTRA
     """Fields of the answer that this version of the SDK does not know, by wire name."""
 
     wire_fields: ClassVar[tuple[WireField, ...]] = ()
-    reader: ClassVar[Reader[Any]] = _LazyReader()  # type: ignore[assignment] - a descriptor that replaces itself
+    reader: ClassVar[_LazyReader] = _LazyReader()
+    """What reads the model; made for each class when first asked for."""
     fill: ClassVar[Fill | None] = None
     """The model's hook, made at build time."""
 
@@ -100,7 +113,7 @@ class ApiModel:
             StructureError: `raw` is not what the API description says; it names the field, never a value.
         """
         try:
-            return structure(raw, cls)
+            return structure(dict(raw), cls)
         except StructureError as error:
             path, problem = error.path, error.problem
         del raw  # it may hold secrets, and a traceback shows this frame
@@ -127,6 +140,7 @@ class ApiModel:
 
         def __init__(self, **values: object) -> None:
             cls = type(self)
+            secret = {name for name, _, kind, _, _ in cls.wire_fields if "secret" in kind}
             for attribute in attrs.fields(cls):
                 name = attribute.name
                 if name in values:
@@ -137,7 +151,7 @@ class ApiModel:
                     value = attribute.default.factory()
                 else:
                     value = attribute.default
-                object.__setattr__(self, name, value)
+                object.__setattr__(self, name, conceal(value) if name in secret else value)
             if values:
                 raise TypeError(f"{cls.__name__} has no field {', '.join(sorted(values))}")
 
@@ -155,9 +169,9 @@ class ApiModel:
                 yield attribute, value
 
     def __eq__(self, other: object) -> bool:
-        if other.__class__ is not self.__class__:
+        if not isinstance(other, ApiModel) or type(other) is not type(self):
             return NotImplemented
-        return self._values() == other._values() and self.extra == other.extra  # type: ignore[attr-defined]
+        return self._values() == other._values() and self.extra == other.extra
 
     def __hash__(self) -> int:
         return hash((type(self), self._values()))
@@ -166,12 +180,13 @@ class ApiModel:
         return tuple(getattr(self, attribute) for attribute, _, _, _, _ in self.wire_fields)
 
     def __reduce__(self) -> tuple[object, ...]:
-        values = {attribute.name: getattr(self, attribute.name) for attribute in attrs.fields(type(self))}
-        return _restore, (type(self), values)
+        return _restore, (type(self), self._values(), dict(self.extra))
 
 
-def _restore(model: type[ApiModel], values: dict[str, Any]) -> ApiModel:
-    return model(**values)
+def _restore(model: type[ApiModel], values: tuple[object, ...], extra: dict[str, object]) -> ApiModel:
+    names = (field[0] for field in model.wire_fields)
+    arguments: dict[str, Any] = dict(zip(names, values, strict=True))
+    return model(**arguments, extra=extra or NOTHING_EXTRA)
 
 
 def _unstructure(value: object, kind: Kind, reveal: bool) -> object:

@@ -1,15 +1,16 @@
 """How decoded JSON becomes models: strictly, and naming the place where it does not.
 
-Nothing is coerced: `"5"` is no integer and `true` is no number, but an integer may stand for a float. What the
-service may leave out becomes `None`, or an empty list or map; so does `null` there. A time is an aware
-`datetime`; an empty text where a time is meant is `None`, also where the description calls the time required,
-because Go services write an unset time so. A required field that is absent is an error, and so is `null` there
-unless it is a list or a map.
+Nothing is coerced: `"5"` is no integer and `true` is no number, but an integer may stand for a float. What
+the service may leave out becomes `None`, or an empty list or map; so does `null` there. A time is an aware
+`datetime`; an empty text where a time is meant is `None`, also where the description calls the time
+required, because Go services write an unset time so. A required field that is absent is an error, and so is
+`null` there unless it is a list or a map.
 
-A model says what it holds in `wire_fields`; its `Reader`, made when first needed, goes by them. One object is
-read field by field. Many are read column by column where they have the same fields, which most rows of a page
-have: a column is checked by one call into C, and a loop made at build time (the model's `fill`) puts the columns
-into the models. Where a column is not as described, the rows are read one by one, to say which is wrong.
+A model says what it holds in `wire_fields`; its `Reader`, made when first needed, goes by them. One object
+is read field by field. Many are read column by column where they have the same fields, as most rows of a
+page have: a column is checked by one call into C, and a loop made at build time (the model's `fill`) puts
+the columns into the models. Where a column is not as described, the rows are read one by one, to say which
+is wrong.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from itertools import chain, repeat
+from itertools import chain, repeat, starmap
 from operator import itemgetter
-from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, Generic, TypeVar
 
 from openrelay_async.redaction import Secret
 
@@ -35,8 +37,10 @@ WireField = tuple[str, str, Kind, bool, bool]
 """A model's field: attribute, wire name, kind, whether it is required, whether null is a value of its own."""
 
 Fill = Callable[[Iterable[Any]], None]
-"""Takes rows of a draft, its fields in the order of `wire_fields`, and `extra`; puts them in and makes it a model."""
+"""Takes rows of a draft, its fields in the order of `wire_fields`, and `extra`: makes the draft a model."""
 
+NOTHING_EXTRA: Final[Mapping[str, object]] = MappingProxyType({})
+"""What a model has in `extra` where every field is known: one for all, so it cannot be written to."""
 MANY: Final = 12
 """From how many rows on reading by column pays."""
 MOST_REMEMBERED: Final = 64
@@ -132,7 +136,7 @@ class Reader(Generic[T]):
             model: the class.
             fields: what it holds, and what gives each field's value where it is absent.
             draft: a mutable twin of the class; filling a frozen object costs twice as much.
-            fill: what fills drafts and makes them models.
+            fill: fills drafts and makes them models.
         """
         self.model = model
         self._draft = draft
@@ -140,7 +144,9 @@ class Reader(Generic[T]):
         self._fields = tuple(_Field(model, field, default) for field, default in fields)
         self._names = tuple(field.wire for field in self._fields)
         self._known = frozenset(self._names)
-        self._conversions = tuple((i, field.read) for i, field in enumerate(self._fields) if not field.is_plain)
+        self._conversions = tuple(
+            (i, field.read) for i, field in enumerate(self._fields) if not field.is_plain
+        )
         self._checked: set[tuple[type[object], ...]] = set()
         """Types of the fields of objects that were found right: most objects are like one seen before."""
 
@@ -161,7 +167,8 @@ class Reader(Generic[T]):
                 error.path = _join(self._names[index], error.path)
                 raise
         draft: Any = self._draft()
-        self._fill(((draft, *values, {} if self._known.issuperset(raw) else self._keep_unknown(raw)),))
+        extra = NOTHING_EXTRA if self._known.issuperset(raw) else self._keep_unknown(raw)
+        self._fill(((draft, *values, extra),))
         model: T = draft
         return model
 
@@ -196,7 +203,9 @@ class Reader(Generic[T]):
 
     def read_nothing(self) -> T:
         """Return the object of an answer without a body."""
-        return self.read({field.wire: None for field in self._fields if isinstance(field.default(), list | dict)})
+        return self.read(
+            {field.wire: None for field in self._fields if isinstance(field.default(), list | dict)}
+        )
 
     def _read_many(self, rows: list[dict[str, Any]]) -> list[T]:
         names = tuple(rows[0])
@@ -224,14 +233,13 @@ class Reader(Generic[T]):
             field.read_column(given.pop(field.wire)) if field.wire in given else field.absent_column(rows)
             for field in self._fields
         ]
-        columns.append([self._keep_unknown(row) for row in rows] if given else [{} for _ in rows])
-        draft = self._draft
-        drafts: list[Any] = [draft() for _ in rows]
+        columns.append([self._keep_unknown(row) for row in rows] if given else repeat(NOTHING_EXTRA))
+        drafts: list[Any] = list(starmap(self._draft, repeat((), len(rows))))
         self._fill(zip(drafts, *columns))  # noqa: B905 - some columns repeat for ever
         return drafts
 
-    def _keep_unknown(self, raw: Mapping[str, object]) -> dict[str, object]:
-        return {name: value for name, value in raw.items() if name not in self._known}
+    def _keep_unknown(self, raw: Mapping[str, object]) -> Mapping[str, object]:
+        return MappingProxyType({name: value for name, value in raw.items() if name not in self._known})
 
 
 class _Field:

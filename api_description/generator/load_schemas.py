@@ -21,7 +21,7 @@ _KEYWORDS: dict[str, frozenset[str]] = {
     "array": frozenset({"type", "items"}) | _ANNOTATIONS,
     "object": frozenset({"type", "additionalProperties"}) | _ANNOTATIONS,
 }
-RESERVED_ATTRIBUTES = frozenset({"extra", "to_wire", "from_wire"})
+RESERVED_ATTRIBUTES = frozenset({"extra", "to_wire", "from_wire", "wire_fields", "reader", "fill"})
 """Names that every model has."""
 
 
