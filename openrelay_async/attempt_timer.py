@@ -26,8 +26,8 @@ class AttemptTimer:
         "_loop",
         "_seconds",
         "_task",
-        "_until",
         "expired",
+        "until",
     )
 
     def __init__(
@@ -48,9 +48,10 @@ class AttemptTimer:
         self._seconds = seconds
         self.expired = False
         self._last = now = loop.time()
-        self._until = now + within
+        self.until = now + within
+        """The loop's time at which the whole ends."""
         self._handle: asyncio.TimerHandle | None = None
-        due = min(now + seconds, self._until)
+        due = min(now + seconds, self.until)
         if due != math.inf:
             self._handle = loop.call_at(due, self._expire)
 
@@ -59,7 +60,7 @@ class AttemptTimer:
         self._last = self._loop.time()
 
     def _expire(self) -> None:
-        due = min(self._last + self._seconds, self._until)
+        due = min(self._last + self._seconds, self.until)
         if self._idle and due > self._loop.time():
             self._handle = self._loop.call_at(due, self._expire)
             return

@@ -20,10 +20,12 @@ from aiohttp.tracing import Trace
 class AttemptState:
     """What an attempt has come to."""
 
-    __slots__ = ("connected",)
+    __slots__ = ("connected", "file_error")
 
     def __init__(self) -> None:
         self.connected = False
+        self.file_error: Exception | None = None
+        """What reading the caller's file raised while it was uploaded."""
 
 
 current_attempt: contextvars.ContextVar[AttemptState] = contextvars.ContextVar("openrelay_attempt")

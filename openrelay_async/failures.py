@@ -8,8 +8,8 @@ from typing import Literal
 
 import aiohttp
 
+from openrelay_async.content_encoding import BodyTooLargeError, MalformedBodyError
 from openrelay_async.messages import AttemptFailure
-from openrelay_async.responses import BodyTooLargeError, MalformedBodyError
 
 
 def describe_failure(error: BaseException, *, connected: bool, limit: int) -> AttemptFailure:
@@ -20,6 +20,7 @@ def describe_failure(error: BaseException, *, connected: bool, limit: int) -> At
         limit: bytes that an answer's body may have, for the message.
     """
     phase: Literal["connect", "exchange"] = "exchange" if connected else "connect"
+    kind: Literal["connection", "proxy"]
     match error:
         case aiohttp.ClientConnectorCertificateError() | ssl.SSLCertVerificationError():
             message = (
@@ -28,7 +29,9 @@ def describe_failure(error: BaseException, *, connected: bool, limit: int) -> At
             return AttemptFailure("connect", "tls", message)
         case aiohttp.ClientHttpProxyError():
             message = f"the proxy refused the connection with status {error.status}"
-            return AttemptFailure("connect", "proxy", message)
+            # Like a service, a proxy may be overloaded for a moment; a refusal of ours stays one.
+            kind = "connection" if error.status == 429 or error.status >= 500 else "proxy"
+            return AttemptFailure("connect", kind, message)
         case BodyTooLargeError():
             message = f"the answer is larger than {limit} bytes (PoolLimits.max_body)"
             return AttemptFailure(phase, "too_large", message)
@@ -52,12 +55,34 @@ def describe_failure(error: BaseException, *, connected: bool, limit: int) -> At
             return AttemptFailure(phase, "connection", f"the connection broke{_reason(error)}")
 
 
-def timeout_failure(seconds: float, *, connected: bool, idle: bool = False) -> AttemptFailure:
-    """Return the failure of an attempt that was given up after `seconds`."""
+def timeout_failure(
+    limit: float, within: float, *, connected: bool, idle: bool = False, is_first: bool = True
+) -> AttemptFailure:
+    """Return the failure of an attempt that was given up.
+
+    Args:
+        limit: seconds that the attempt had.
+        within: seconds that were left of the call when it began.
+        connected: whether the attempt had a connection; if not, no byte of the request was sent.
+        idle: whether the attempt's limit is for the time in which nothing moves.
+        is_first: whether it was the call's first attempt.
+    """
+    if limit <= within:
+        time = f"within {limit:.3g} s"
+    elif is_first:
+        time = f"within {within:.3g} s"
+    else:
+        time = f"within the last {max(within, 0.0):.3g} s of the call's time"
     if not connected:
-        return AttemptFailure("connect", "timeout", f"no connection within {seconds:.3g} s")
-    what = "nothing moved for" if idle else "no complete answer within"
-    return AttemptFailure("exchange", "timeout", f"{what} {seconds:.3g} s")
+        return AttemptFailure("connect", "timeout", f"no connection {time}")
+    if idle and limit <= within:
+        return AttemptFailure("exchange", "timeout", f"nothing moved for {limit:.3g} s")
+    return AttemptFailure("exchange", "timeout", f"no complete answer {time}")
+
+
+def closed_failure(failure: AttemptFailure) -> AttemptFailure:
+    """Return the failure of an attempt whose client was closed in the middle of it."""
+    return AttemptFailure(failure.phase, "closed", "the client was closed")
 
 
 def _reason(error: BaseException) -> str:

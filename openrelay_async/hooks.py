@@ -47,6 +47,8 @@ class AttemptStarted(CallEvent):
     attempt: int
     """Number of this request within the call, from 1."""
     idempotency_key: str | None
+    base_url: str
+    """Where it goes to: scheme, host, port and the path in front of all templates."""
 
 
 @frozen(kw_only=True)
@@ -56,7 +58,7 @@ class AttemptEnded(CallEvent):
     attempt: int
     status: int | None
     failure: str | None
-    """Why there is no answer, in a few words."""
+    """Why there is no answer, in a few words; also when the caller cancelled it."""
     elapsed: float
     """Seconds since the request was started."""
     request_id: str | None

@@ -8,6 +8,7 @@ which would show headers, can be raised or chained.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import ssl
 import warnings
@@ -19,97 +20,17 @@ from yarl import URL
 
 from openrelay_async.attempt_timer import AttemptTimer
 from openrelay_async.config import PoolLimits
-from openrelay_async.connector import AttemptState, PoolConnector, current_attempt
-from openrelay_async.errors import LocalQueueTimeout
-from openrelay_async.failures import describe_failure, timeout_failure
+from openrelay_async.connector import AttemptState, current_attempt
+from openrelay_async.content_encoding import BodyTooLargeError, decompress
+from openrelay_async.errors import ConfigurationError
+from openrelay_async.failures import closed_failure, describe_failure, timeout_failure
+from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import HttpRequest, HttpResponse, Outcome
 from openrelay_async.proxies import proxy_from_environment
 from openrelay_async.redaction import HeaderValue, Payload, Secret
 from openrelay_async.response_stream import ResponseStream
-from openrelay_async.responses import BodyTooLargeError, decompress
-
-NO_LIMIT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-"""aiohttp's limits are off: its total includes waiting for the pool, and ours are one timer."""
 
 _NEVER_WITH_BODY = frozenset({"GET", "HEAD"})
-
-
-class LoopPool:
-    """The connections of one event loop, and the queue of calls that wait for one."""
-
-    __slots__ = ("_guard", "connector", "idle", "loop", "running", "session", "slots", "waiting")
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        limits: PoolLimits,
-        headers: Mapping[str, str],
-        ssl_context: ssl.SSLContext | None,
-    ) -> None:
-        self.loop = loop
-        self.slots = asyncio.Semaphore(limits.max_connections)
-        self.waiting = 0
-        self.running = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
-        # The queue before aiohttp is ours (`slots`), so its own must never be the shorter one.
-        self.connector = PoolConnector(
-            limit=0,
-            keepalive_timeout=limits.idle,
-            ssl=True if ssl_context is None else ssl_context,
-            # Named, because aiohttp takes another one as soon as aiodns is installed.
-            resolver=aiohttp.ThreadedResolver(loop=loop),
-        )
-        self.session = aiohttp.ClientSession(
-            connector=self.connector,
-            headers=headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=NO_LIMIT,
-            auto_decompress=False,
-            trust_env=False,
-        )
-        # aiohttp would send GET, PUT and DELETE a second time by itself when a kept connection breaks:
-        # hooks would not see it, and a limit of one attempt would be two requests.
-        self.session._retry_connection = False
-        self._guard = self._close_with_loop()
-        _start(self._guard)
-
-    async def _close_with_loop(self) -> AsyncGenerator[None, None]:
-        """Wait until the loop shuts its generators down, then close the connections while it still runs.
-
-        `asyncio.run`, `Runner` and their like do that last. It is the only notice of its end that a loop
-        gives, and it keeps a client that is used in two successive runs from leaving sockets behind.
-        """
-        try:
-            yield
-        finally:
-            await self.session.close()
-
-    def enter(self) -> None:
-        """Note that a call begins; `leave()` must follow."""
-        self.running += 1
-        self.idle.clear()
-
-    def leave(self) -> None:
-        self.running -= 1
-        if self.running == 0:
-            self.idle.set()
-
-    async def aclose(self) -> None:
-        await self._guard.aclose()
-
-    def abandon(self) -> None:
-        """Let go of the connections without a word to their loop, which is closed or the parent's."""
-        self.session.detach()
-        self.connector.abandon()
-
-
-def _start(generator: AsyncGenerator[None, None]) -> None:
-    """Run a generator to its first `yield`, which makes the running loop know it; nothing is awaited."""
-    try:
-        generator.__anext__().send(None)
-    except StopIteration:
-        return
 
 
 class HttpSession:
@@ -130,7 +51,14 @@ class HttpSession:
             headers: sent with every request.
             proxy: URL of a proxy for all requests; `None` asks the environment.
             made_at: file and line that made the client, for the warning of one that is not closed.
+
+        Raises:
+            ConfigurationError: `ssl_context` is something else.
         """
+        if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+            raise ConfigurationError(
+                f"ssl_context must be an ssl.SSLContext, not {type(ssl_context).__name__}"
+            )
         self.limits = limits
         self._headers = {name: HeaderValue(value) for name, value in headers.items()}
         self._proxy = proxy
@@ -149,9 +77,20 @@ class HttpSession:
     def __reduce__(self) -> NoReturn:
         raise TypeError("connections cannot be pickled")
 
-    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        # It only warns: a finalizer runs in any thread, at any time, and must not schedule work.
-        if getattr(self, "_was_used", False) and not self.closed:
+    def __del__(
+        self,
+        _warn: Callable[..., None] = warnings.warn,
+        _getpid: Callable[[], int] = os.getpid,
+    ) -> None:
+        # A finalizer runs in any thread, at any time: it must not schedule work. Pools of loops that can
+        # still run stay with their loops (see `LoopPool`), the others are let go here.
+        if not getattr(self, "_was_used", False) or self.closed:
+            return
+        forked = self._pid != _getpid()
+        for loop, pool in self._pools.items():
+            if forked or loop.is_closed():
+                pool.abandon()
+        if not forked:
             _warn(
                 f"a client made at {self._made_at} was not closed: use `async with`, or await aclose()",
                 ResourceWarning,
@@ -170,13 +109,16 @@ class HttpSession:
         return pool
 
     def _open_pool(self, loop: asyncio.AbstractEventLoop) -> LoopPool:
-        for dead in [other for other in self._pools if other.is_closed()]:
-            # Another thread may clean up at the same moment.
+        # A copy, and `pop` with a default: another thread may clean up at the same moment.
+        for dead in [other for other in list(self._pools) if other.is_closed()]:
             pool = self._pools.pop(dead, None)
             if pool is not None:
                 pool.abandon()
+        if self._ssl_context is None and (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+            # aiohttp's own context was made when aiohttp was imported: perhaps before the variable was set.
+            self._ssl_context = ssl.create_default_context()
         self._was_used = True
-        pool = LoopPool(loop, self.limits, self._headers, self._ssl_context)
+        pool = LoopPool(loop, self.limits, self._headers, self._ssl_context, owner=self)
         self._pools[loop] = pool
         return pool
 
@@ -188,37 +130,45 @@ class HttpSession:
         """
         inherited = list(self._pools.values())
         self._pools = {}
-        self._inherited = inherited
+        self._inherited += inherited
         self._pid = os.getpid()
+        self._was_used = False
         for pool in inherited:
             pool.abandon()
 
-    async def acquire(self, pool: LoopPool, remaining: float, operation: str) -> None:
-        """Take a place among the connections; the caller gives it back with `pool.slots.release()`.
+    async def acquire(self, pool: LoopPool, remaining: float) -> bool:
+        """Take a place among the connections; return whether one became free in time.
 
-        Raises:
-            LocalQueueTimeout: none became free in time. Nothing was sent.
+        The caller gives it back with `pool.slots.release()`.
+
+        Args:
+            remaining: seconds left of the call; the queue's own limit may be less.
         """
-        limit = remaining
-        if self.limits.queue_timeout is not None:
-            limit = min(limit, self.limits.queue_timeout)
-        timer = AttemptTimer(pool.loop, limit)
+        timer = AttemptTimer(pool.loop, self._queue_limit(remaining))
         pool.waiting += 1
         try:
             await pool.slots.acquire()
         except asyncio.CancelledError:
             if not timer.stop():
                 raise
+            return False
         else:
             timer.stop()
-            return
+            return True
         finally:
             pool.waiting -= 1
-        raise LocalQueueTimeout(
-            f"all {self.limits.max_connections} connections were busy for {limit:.3g} s "
-            "(PoolLimits.max_connections, queue_timeout)",
-            operation=operation,
+
+    def describe_queue(self, remaining: float) -> str:
+        """Return the message of a call for which no place became free."""
+        waited = max(self._queue_limit(remaining), 0.0)
+        return (
+            f"all {self.limits.max_connections} connections were busy for {waited:.3g} s, "
+            "and nothing was sent (PoolLimits.max_connections, queue_timeout)"
         )
+
+    def _queue_limit(self, remaining: float) -> float:
+        own = self.limits.queue_timeout
+        return remaining if own is None else min(remaining, own)
 
     async def attempt(
         self,
@@ -227,50 +177,74 @@ class HttpSession:
         request: HttpRequest,
         headers: Mapping[str, str],
         *,
+        number: int,
         limit: float,
         within: float,
+        whole: bool = False,
     ) -> Outcome:
         """Send a request once and read its answer.
 
         Args:
             base_url: where to; the request's path is appended.
             headers: what this attempt adds to the client's: the credential.
+            number: of this attempt within its call, from 1.
             limit: seconds for the attempt; for an upload or a download, seconds in which nothing moves.
             within: seconds left of the call.
+            whole: whether `within` holds for the body of a download too, not only until it begins.
+
+        Raises:
+            ConfigurationError: the environment names a proxy that cannot be one.
+            Exception: what the caller's own file raised when it was read.
         """
+        proxy = self._proxy_for(base_url)
         state = AttemptState()
         token = current_attempt.set(state)
         moves = request.upload is not None or request.streamed
         timer = AttemptTimer(pool.loop, limit, idle=moves, within=within)
         response: aiohttp.ClientResponse | None = None
+        outcome: Outcome
         try:
             response = await pool.session.request(
                 request.operation.http_method,
                 _make_url(base_url, request),
                 headers=headers,
-                data=_body_of(request, timer),
+                data=_body_of(request, timer, state),
                 skip_auto_headers=_doubtful_headers(request),
                 allow_redirects=False,
-                proxy=self._proxy_for(base_url),
+                proxy=proxy,
             )
             if request.streamed and response.status < 300:
-                timer.stop()
-                stream = ResponseStream(response, request, idle_limit=limit, release=pool.slots.release)
+                stream = ResponseStream(
+                    response,
+                    request,
+                    attempts=number,
+                    idle_limit=limit,
+                    until=timer.until if whole else math.inf,
+                    release=pool.end_stream,
+                )
                 return HttpResponse(response.status, response.headers, Payload(b""), stream)
-            body = await _read_body(response, self.limits.max_body)
+            body = Payload(await _read_body(response, self.limits.max_body))
+            outcome = HttpResponse(response.status, response.headers, body)
         except BaseException as error:
             timed_out = timer.stop()
             if response is not None:
                 response.close()
             if timed_out:
-                return timeout_failure(min(limit, within), connected=state.connected, idle=moves)
+                return timeout_failure(
+                    limit, within, connected=state.connected, idle=moves, is_first=number == 1
+                )
             if not isinstance(error, Exception):
                 raise
-            return describe_failure(error, connected=state.connected, limit=self.limits.max_body)
+            outcome = describe_failure(error, connected=state.connected, limit=self.limits.max_body)
         finally:
+            timer.stop()
             current_attempt.reset(token)
-        timer.stop()
-        return HttpResponse(response.status, response.headers, Payload(body))
+        if isinstance(outcome, HttpResponse):
+            return outcome
+        if state.file_error is not None:
+            # The caller's own, as it was raised: out here nothing of aiohttp is chained to it.
+            raise state.file_error
+        return closed_failure(outcome) if self.closed else outcome
 
     def _proxy_for(self, base_url: str) -> URL | None:
         if self._proxy is not None:
@@ -325,16 +299,25 @@ def _doubtful_headers(request: HttpRequest) -> tuple[str, ...] | None:
     return ("Content-Type",)
 
 
-def _body_of(request: HttpRequest, timer: AttemptTimer) -> bytes | AsyncGenerator[bytes, None] | None:
+def _body_of(
+    request: HttpRequest, timer: AttemptTimer, state: AttemptState
+) -> bytes | AsyncGenerator[bytes, None] | None:
     if request.upload is not None:
-        return _touching(request.upload.chunks(), timer)
+        return _touching(request.upload.chunks(), timer, state)
     return None if request.body is None else request.body.data
 
 
-async def _touching(chunks: AsyncGenerator[bytes, None], timer: AttemptTimer) -> AsyncGenerator[bytes, None]:
-    async for chunk in chunks:
-        timer.touch()
-        yield chunk
+async def _touching(
+    chunks: AsyncGenerator[bytes, None], timer: AttemptTimer, state: AttemptState
+) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in chunks:
+            timer.touch()
+            yield chunk
+    except Exception as error:
+        # aiohttp wraps it in one of its own, whose text would be all that is left of it.
+        state.file_error = error.with_traceback(error.__traceback__)
+        raise
 
 
 async def _read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -344,7 +327,7 @@ async def _read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
         BodyTooLargeError: it is longer than `limit`, before or after decompression.
     """
     length = response.content_length
-    if length is not None and length <= limit:
+    if length is not None and (length <= limit or response.method == "HEAD"):
         body = await response.read()
     elif length is not None:
         raise BodyTooLargeError

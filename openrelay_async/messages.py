@@ -70,14 +70,14 @@ class AttemptFailure:
 
     phase: Literal["connect", "exchange"]
     """`connect`: no byte of the request was sent. `exchange`: the service may have acted on it."""
-    kind: Literal["connection", "timeout", "tls", "proxy", "too_large", "malformed"]
+    kind: Literal["connection", "timeout", "tls", "proxy", "too_large", "malformed", "closed"]
     message: str
     """Names no secret: made here, not taken from an exception."""
 
     @property
     def is_permanent(self) -> bool:
         """Whether the next attempt is bound to fail the same way."""
-        return self.kind in {"tls", "proxy", "too_large"}
+        return self.kind in {"tls", "proxy", "too_large", "closed"}
 
 
 Outcome = HttpResponse | AttemptFailure

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import AsyncGenerator, Callable
 
 import aiohttp
 
 from openrelay_async.attempt_timer import AttemptTimer
+from openrelay_async.content_encoding import ContentDecoder, MalformedBodyError
 from openrelay_async.failures import describe_failure, timeout_failure
 from openrelay_async.messages import AttemptFailure, HttpRequest
-from openrelay_async.responses import MalformedBodyError, error_from_failure
+from openrelay_async.responses import error_from_failure
 
 _LARGEST_PIECE = 1024 * 1024
 
@@ -19,19 +19,31 @@ _LARGEST_PIECE = 1024 * 1024
 class ResponseStream:
     """An open answer. It keeps its connection, and its place in the queue, until `chunks()` ends."""
 
-    __slots__ = ("_idle_limit", "_release", "_request", "_response")
+    __slots__ = ("_attempts", "_idle_limit", "_release", "_request", "_response", "_until")
 
     def __init__(
         self,
         response: aiohttp.ClientResponse,
         request: HttpRequest,
         *,
+        attempts: int,
         idle_limit: float,
+        until: float,
         release: Callable[[], None],
     ) -> None:
+        """Take over an answer whose headers are there.
+
+        Args:
+            attempts: requests that it took to get it.
+            idle_limit: seconds in which nothing comes before it is given up.
+            until: the loop's time at which it must be complete.
+            release: called once, when the body has ended.
+        """
         self._response = response
         self._request = request
+        self._attempts = attempts
         self._idle_limit = idle_limit
+        self._until = until
         self._release = release
 
     def __repr__(self) -> str:
@@ -41,15 +53,12 @@ class ResponseStream:
         """Yield the body's bytes. Ending early closes the connection.
 
         Raises:
-            RequestTimeout: nothing came for the whole attempt limit.
+            RequestTimeout: nothing came for the whole attempt limit, or the call's own time is up.
             ConnectionFailed: the body broke off.
         """
-        decoder = None
-        if self._response.headers.get("Content-Encoding", "identity") in {"gzip", "deflate"}:
-            # Not asked for; some proxies compress all the same.
-            decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)
         failure: AttemptFailure | None = None
         try:
+            decoder = self._make_decoder()
             while True:
                 received = await self._next_piece()
                 if isinstance(received, AttemptFailure):
@@ -60,32 +69,32 @@ class ResponseStream:
                 if decoder is None:
                     yield received
                     continue
-                while received:
-                    try:
-                        piece = decoder.decompress(received, _LARGEST_PIECE)
-                    except zlib.error:
-                        failure = describe_failure(MalformedBodyError(), connected=True, limit=0)
-                        break
-                    received = decoder.unconsumed_tail
-                    if piece:
-                        yield piece
-                if failure is not None:
-                    break
-            if failure is None and decoder is not None and not decoder.eof:
-                failure = describe_failure(MalformedBodyError(), connected=True, limit=0)
+                for piece in decoder.feed(received, _LARGEST_PIECE):
+                    yield piece
+            if failure is None and decoder is not None and not decoder.is_complete():
+                raise MalformedBodyError
+        except MalformedBodyError as error:
+            failure = describe_failure(error, connected=True, limit=0)
         finally:
             self._response.close()
             self._release()
         if failure is not None:
-            raise error_from_failure(self._request, failure, attempts=1, maybe_applied=False)
+            raise error_from_failure(self._request, failure, attempts=self._attempts, maybe_applied=False)
+
+    def _make_decoder(self) -> ContentDecoder | None:
+        """Return what undoes a compression: none was asked for, but some proxies compress all the same."""
+        encoding = self._response.headers.get("Content-Encoding", "identity")
+        return None if encoding.lower() == "identity" else ContentDecoder(encoding)
 
     async def _next_piece(self) -> bytes | AttemptFailure:
-        timer = AttemptTimer(asyncio.get_running_loop(), self._idle_limit)
+        loop = asyncio.get_running_loop()
+        within = self._until - loop.time()
+        timer = AttemptTimer(loop, self._idle_limit, within=within)
         try:
             piece = await self._response.content.readany()
         except BaseException as error:
             if timer.stop():
-                return timeout_failure(self._idle_limit, connected=True, idle=True)
+                return timeout_failure(self._idle_limit, within, connected=True, idle=True, is_first=False)
             if not isinstance(error, Exception):
                 raise
             return describe_failure(error, connected=True, limit=0)

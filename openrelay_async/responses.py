@@ -1,8 +1,7 @@
-"""From answers to values and errors: JSON, error bodies, compression, without I/O."""
+"""From answers to values and errors: JSON and error bodies, without I/O."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
 from typing import TypeGuard
 
@@ -28,40 +27,6 @@ LONGEST_CODE = 100
 """Characters kept of an error's code: the real ones are words such as `NAME_TAKEN`."""
 
 _MOST_DETAILS = 32
-
-
-class BodyTooLargeError(Exception):
-    """A body that is larger, decompressed, than the client takes."""
-
-
-class MalformedBodyError(Exception):
-    """A body that is not compressed as its header says."""
-
-
-def decompress(body: bytes, encoding: str | None, *, limit: int) -> bytes:
-    """Return a body without its content encoding, never making more than `limit` bytes of it.
-
-    Raises:
-        BodyTooLargeError: it would be more.
-        MalformedBodyError: not in the encoding, cut off, or in one that was not asked for.
-    """
-    if len(body) > limit:
-        raise BodyTooLargeError
-    if encoding is None or encoding == "identity" or not body:
-        return body
-    if encoding not in {"gzip", "deflate"}:
-        raise MalformedBodyError
-    # 32 + MAX_WBITS finds out by itself whether it is gzip or zlib.
-    decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)
-    try:
-        plain = decoder.decompress(body, limit + 1)
-    except zlib.error:
-        plain = None
-    if plain is None or (not decoder.eof and len(plain) <= limit):
-        raise MalformedBodyError
-    if len(plain) > limit:
-        raise BodyTooLargeError
-    return plain
 
 
 def invalid_response(message: str, request: HttpRequest, response: HttpResponse) -> InvalidResponse:

@@ -17,10 +17,17 @@ from openrelay_async import recording
 from openrelay_async.clock import Clock
 from openrelay_async.config import Endpoints
 from openrelay_async.credentials import Credential
-from openrelay_async.errors import ConfigurationError, ConnectionFailed, OpenRelayError, RequestTimeout
+from openrelay_async.errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    LocalQueueTimeout,
+    OpenRelayError,
+    RequestTimeout,
+)
 from openrelay_async.hooks import AttemptEnded, AttemptStarted, Hooks, Queued, RetryPlanned, tell
-from openrelay_async.http_session import HttpSession, LoopPool
+from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import KeySource
+from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
 from openrelay_async.redaction import Payload, Secret, scrub_text
 from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
@@ -49,7 +56,12 @@ class Shared:
             self.credentials.add(key_source.current)
 
     def known_secrets(self) -> Iterable[Secret]:
-        return [credential.secret for credential in self.credentials]
+        while True:
+            try:
+                return [credential.secret for credential in self.credentials]
+            except RuntimeError:
+                # Another thread's loop added one at this moment.
+                continue
 
 
 @frozen
@@ -82,22 +94,32 @@ class Transport:
             An answer with a 2xx status.
 
         Raises:
-            OpenRelayError: any of its kinds. `CancelledError` passes as it is.
+            OpenRelayError: any of its kinds. `CancelledError` passes as it is, and so does what the
+                caller's own file or key provider raises.
         """
         shared = self.shared
         if shared.refusing is not None:
-            raise ConnectionFailed(shared.refusing, operation=request.operation.id)
+            operation = request.operation
+            raise ConnectionFailed(
+                shared.refusing, operation=operation.id, method=operation.http_method, path=operation.path
+            )
+        whole = timeout is not None
         if timeout is None:
             # How long a file takes is its size's business; what must not happen is that nothing moves.
             timeout = math.inf if request.upload is not None else self.timeout
         pool = shared.session.pool()
         pool.enter()
+        goes_on = False
         try:
-            return await self._send(request, pool, timeout)
+            response = await self._send(request, pool, timeout, whole)
+            # A stream is under way until its body has ended, and says so itself.
+            goes_on = response.stream is not None
+            return response
         finally:
-            pool.leave()
+            if not goes_on:
+                pool.leave()
 
-    async def _send(self, request: HttpRequest, pool: LoopPool, timeout: float) -> HttpResponse:
+    async def _send(self, request: HttpRequest, pool: LoopPool, timeout: float, whole: bool) -> HttpResponse:
         shared, clock = self.shared, self.shared.clock
         deadline = clock.monotonic() + timeout
         shared.budget.earn()
@@ -107,25 +129,30 @@ class Transport:
         attempt, maybe_applied, renewed = 0, False, False
         while True:
             attempt += 1
-            outcome = await self._attempt(request, pool, credential, attempt, deadline)
+            if pool.slots.locked():
+                await self._queue(request, pool, Progress(attempt, deadline, maybe_applied))
+                credential = credential and (self.key_source.current or credential)
+            else:
+                await pool.slots.acquire()
+            outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
             if isinstance(outcome, HttpResponse):
                 if outcome.status < 300:
                     return outcome
                 if _was_done_before(request, outcome, maybe_applied):
                     return HttpResponse(204, outcome.headers, Payload(b""))
-                if outcome.status == 401 and credential is not None and not renewed:
+                if outcome.status == 401 and credential is not None and not renewed and request.can_repeat():
                     renewed = True
-                    replacement = await self.key_source.replace(credential)
+                    replacement = await self._replace(credential, deadline)
                     if replacement is not None:
                         credential = replacement
                         shared.credentials.add(credential)
+                        self._tell_retry(request, attempt, 0.0, "status 401, and the key has changed")
                         continue
             progress = Progress(attempt, deadline, maybe_applied)
             delay = self._plan_retry(request, outcome, progress)
             maybe_applied = maybe_applied or _may_have_acted(request, outcome)
             await clock.sleep(delay)
-            if credential is not None and self.key_source.current is not None:
-                credential = self.key_source.current
+            credential = credential and (self.key_source.current or credential)
 
     async def _find_credential(self, request: HttpRequest, timeout: float) -> Credential | None:
         """Return the key for a request where it is not simply the one in use, `None` where none is sent."""
@@ -146,6 +173,15 @@ class Transport:
             raise problem._with(operation=operation.id, method=operation.http_method, path=operation.path)
         return self.key_source.current
 
+    async def _replace(self, refused: Credential, deadline: float) -> Credential | None:
+        """Return the key that took a refused one's place, `None` if none did in time."""
+        remaining = deadline - self.shared.clock.monotonic()
+        try:
+            async with asyncio.timeout(None if remaining == math.inf else remaining):
+                return await self.key_source.replace(refused)
+        except TimeoutError:
+            return None
+
     async def _attempt(
         self,
         request: HttpRequest,
@@ -153,19 +189,20 @@ class Transport:
         credential: Credential | None,
         attempt: int,
         deadline: float,
+        whole: bool,
     ) -> Outcome:
-        """Send the request once, inside what is left of the call's time."""
+        """Send the request once, inside what is left of the call's time; give its place back after it."""
         shared, clock = self.shared, self.shared.clock
-        if pool.slots.locked():
-            await self._queue(request, pool, attempt, deadline)
-        else:
-            await pool.slots.acquire()
+        operation, hooks = request.operation, shared.hooks
+        began, outcome = 0.0, None
         keeps_slot = False
         try:
             headers = dict(request.headers)
             if credential is not None:
                 headers["Authorization"] = credential.header
-            operation, hooks = request.operation, shared.hooks
+            base_url = self.endpoints.api if operation.host == "api" else self.endpoints.inference
+            if hooks.on_response:
+                began = clock.monotonic()
             if hooks.on_attempt:
                 started = AttemptStarted(
                     operation=operation.id,
@@ -173,23 +210,19 @@ class Transport:
                     path=operation.path,
                     attempt=attempt,
                     idempotency_key=request.idempotency_key,
+                    base_url=base_url,
                 )
                 tell(hooks.on_attempt, started)
-            began = clock.monotonic() if hooks.on_response else 0.0
-            base_url = self.endpoints.api if operation.host == "api" else self.endpoints.inference
             outcome = await shared.session.attempt(
                 pool,
                 base_url,
                 request,
                 headers,
+                number=attempt,
                 limit=self.attempt_timeout,
                 within=deadline - clock.monotonic(),
+                whole=whole,
             )
-            if hooks.on_response:
-                ended = _describe_end(
-                    request, outcome, attempt, clock.monotonic() - began, known=shared.known_secrets()
-                )
-                tell(hooks.on_response, ended)
             if isinstance(outcome, HttpResponse):
                 keeps_slot = outcome.stream is not None
                 recording.keep(shared, operation.id, outcome, attempt)
@@ -197,9 +230,18 @@ class Transport:
         finally:
             if not keeps_slot:
                 pool.slots.release()
+            if hooks.on_response:
+                # Here, because an attempt that was cancelled has ended as well.
+                elapsed = clock.monotonic() - began
+                ended = _describe_end(request, outcome, attempt, elapsed, known=shared.known_secrets())
+                tell(hooks.on_response, ended)
 
-    async def _queue(self, request: HttpRequest, pool: LoopPool, attempt: int, deadline: float) -> None:
-        """Wait for a connection to be free."""
+    async def _queue(self, request: HttpRequest, pool: LoopPool, progress: Progress) -> None:
+        """Wait for a connection to be free, and take it.
+
+        Raises:
+            LocalQueueTimeout: none became free in time. What an earlier attempt did is in `maybe_applied`.
+        """
         operation, shared = request.operation, self.shared
         if shared.hooks.on_queue:
             queued = Queued(
@@ -209,8 +251,18 @@ class Transport:
                 waiting=pool.waiting,
             )
             tell(shared.hooks.on_queue, queued)
-        remaining = deadline - shared.clock.monotonic()
-        await shared.session.acquire(pool, remaining, operation.id)
+        remaining = progress.deadline - shared.clock.monotonic()
+        if await shared.session.acquire(pool, remaining):
+            return
+        raise LocalQueueTimeout(
+            shared.session.describe_queue(remaining),
+            operation=operation.id,
+            method=operation.http_method,
+            path=operation.path,
+            attempts=progress.attempt - 1,
+            maybe_applied=progress.maybe_applied,
+            idempotency_key=request.idempotency_key,
+        )
 
     def _plan_retry(self, request: HttpRequest, outcome: Outcome, progress: Progress) -> float:
         """Return the seconds to wait before the next attempt.
@@ -237,17 +289,20 @@ class Transport:
         )
         if not decision.retry or not shared.budget.spend():
             raise self._error(request, outcome, body, retry_after, progress)
-        if shared.hooks.on_retry:
+        self._tell_retry(request, progress.attempt, decision.delay, decision.reason)
+        return decision.delay
+
+    def _tell_retry(self, request: HttpRequest, attempt: int, delay: float, reason: str) -> None:
+        if self.shared.hooks.on_retry:
             planned = RetryPlanned(
                 operation=request.operation.id,
                 method=request.operation.http_method,
                 path=request.operation.path,
-                attempt=progress.attempt,
-                delay=decision.delay,
-                reason=decision.reason,
+                attempt=attempt,
+                delay=delay,
+                reason=reason,
             )
-            tell(shared.hooks.on_retry, planned)
-        return decision.delay
+            tell(self.shared.hooks.on_retry, planned)
 
     def _error(
         self,
@@ -292,10 +347,13 @@ def _may_have_acted(request: HttpRequest, outcome: Outcome) -> bool:
 
 
 def _describe_end(
-    request: HttpRequest, outcome: Outcome, attempt: int, elapsed: float, *, known: Iterable[Secret]
+    request: HttpRequest, outcome: Outcome | None, attempt: int, elapsed: float, *, known: Iterable[Secret]
 ) -> AttemptEnded:
     operation = request.operation
     response = outcome if isinstance(outcome, HttpResponse) else None
+    failure = outcome.message if isinstance(outcome, AttemptFailure) else None
+    if outcome is None:
+        failure = "given up by the caller"
     request_id = response.headers.get("X-Request-Id") if response else None
     return AttemptEnded(
         operation=operation.id,
@@ -303,7 +361,7 @@ def _describe_end(
         path=operation.path,
         attempt=attempt,
         status=response.status if response else None,
-        failure=outcome.message if isinstance(outcome, AttemptFailure) else None,
+        failure=failure,
         elapsed=elapsed,
         # Even this could echo what was sent.
         request_id=None if request_id is None else scrub_text(request_id, known),
