@@ -11,11 +11,10 @@ Importing this package loads nothing but itself: aiohttp, the models and the res
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
 from openrelay_async.version import __version__
 
+# Type checkers take the name for true. Importing it from typing would cost more than all else here.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from openrelay_async import errors as errors
     from openrelay_async import models as models
@@ -73,7 +72,9 @@ if not TYPE_CHECKING:  # a type checker shall not take every misspelt name for s
         place = _PLACES.get(name)
         if place is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module_name, colon, attribute = place.partition(":")
+        import importlib  # not before it is needed: see above
+
+    module_name, colon, attribute = place.partition(":")
         module = importlib.import_module(f"{__name__}.{module_name}")
         value: object = module if colon and not attribute else getattr(module, attribute or name)
         globals()[name] = value
