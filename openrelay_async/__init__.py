@@ -66,7 +66,7 @@ _PLACES = {
 __all__ = ["__version__", *_PLACES]
 
 
-if not TYPE_CHECKING:  # a type checker shall not take every misspelt name for something that is there
+if not TYPE_CHECKING:  # A type checker shall not take every misspelt name for something that is there
 
     def __getattr__(name: str) -> object:
         place = _PLACES.get(name)
@@ -74,7 +74,7 @@ if not TYPE_CHECKING:  # a type checker shall not take every misspelt name for s
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib  # not before it is needed: see above
 
-    module_name, colon, attribute = place.partition(":")
+        module_name, colon, attribute = place.partition(":")
         module = importlib.import_module(f"{__name__}.{module_name}")
         value: object = module if colon and not attribute else getattr(module, attribute or name)
         globals()[name] = value
