@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
+from typing import Any
 
+import aiohttp
+import aioresponses
+import aioresponses.core
 import pytest
 import pytest_asyncio
 
@@ -33,3 +39,22 @@ async def client(running: RecordingServer) -> AsyncIterator[AsyncClient]:
         KEY, base_url=running.url, org_id="org_home", retry=RetryPolicy(max_attempts=1)
     ) as client:
         yield client
+
+
+class ResponseOfToday(aiohttp.ClientResponse):
+    """A response with the argument that aiohttp 3.14 wants and aioresponses 0.7.9 does not give."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"stream_writer": SimpleNamespace(output_size=0), **kwargs})
+
+
+@pytest.fixture
+def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses.aioresponses]:
+    """Answers without a server. For statuses and bodies only: it knows no socket, time limit or encoding."""
+    wanted = inspect.signature(aiohttp.ClientResponse).parameters.get("stream_writer")
+    is_missing = wanted is not None and wanted.default is wanted.empty
+    # https://github.com/pnuckowski/aioresponses/issues/289
+    if is_missing and "stream_writer" not in inspect.getsource(aioresponses.core):
+        monkeypatch.setattr(aioresponses.core, "ClientResponse", ResponseOfToday)
+    with aioresponses.aioresponses() as mock:
+        yield mock
