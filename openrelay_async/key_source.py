@@ -1,58 +1,35 @@
-"""Where a client's API key comes from, and which one is in use now."""
+"""Which API key a client uses now, and which one after the service refused it."""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import os
-from collections.abc import Awaitable
-from pathlib import Path
+import math
+import time
 from typing import Protocol, overload
 
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.redaction import Payload, Secret
+from openrelay_async.key_providers import EnvironmentKey, FileKey, KeyProvider
+from openrelay_async.off_loop import run_off_loop
+from openrelay_async.redaction import Payload, Secret, scrub_text
 from openrelay_async.single_flight import SingleFlight
 
-
-class KeyProvider(Protocol):
-    """Anything that gives the key when asked; asked again after the service refused the last one."""
-
-    def __call__(self) -> str | Secret | Awaitable[str | Secret]: ...
-
-
-class EnvironmentKey:
-    """The key in an environment variable, read when it is needed."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str = "OPENRELAY_API_KEY") -> None:
-        self.name = name
-
-    def __call__(self) -> Secret:
-        return Secret(os.environ.get(self.name, ""))
-
-    def __repr__(self) -> str:
-        return f"EnvironmentKey({self.name!r})"
-
-
-class FileKey:
-    """The key in a file, such as a mounted secret; read when it is needed."""
-
-    __slots__ = ("path",)
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-
-    def __call__(self) -> Secret:
-        return Secret(self.path.read_text(encoding="utf-8"))
-
-    def __repr__(self) -> str:
-        return f"FileKey({str(self.path)!r})"
-
+__all__ = [
+    "EnvironmentKey",
+    "FileKey",
+    "KeyInput",
+    "KeyProvider",
+    "KeySource",
+    "ProvidedKey",
+    "StaticKey",
+    "conceal_key",
+    "make_key_source",
+]
 
 KeyInput = str | Secret | KeyProvider | None
 """What a client takes as `api_key`."""
+
+_LONGEST_REASON = 200
 
 
 @overload
@@ -67,16 +44,21 @@ def conceal_key(given: KeyInput) -> Secret | KeyProvider | None:
     """Return what was given with a text as a `Secret`. It cannot fail, so no traceback shows the text."""
     if isinstance(given, bytes | bytearray):
         # A mistake that will be refused: until then it must not be shown either.
-        return Payload(bytes(given))  # type: ignore[return-value]  # not a key, as the check will say
+        return Payload(bytes(given))  # not a key, as the check will say
     return Secret(given) if isinstance(given, str) else given
 
 
 class KeySource(Protocol):
-    """The key of a client: the transport asks for it before each attempt."""
+    """The key of a client and its views: the transport asks for it before each attempt."""
 
     @property
     def current(self) -> Credential | None:
         """The key in use, if it is known without waiting."""
+        ...
+
+    @property
+    def has_key(self) -> bool:
+        """Whether `get()` has a key to give, as far as is known."""
         ...
 
     async def get(self) -> Credential:
@@ -84,12 +66,20 @@ class KeySource(Protocol):
         ...
 
     async def replace(self, refused: Credential) -> Credential | None:
-        """Return the key that took the place of a refused one, `None` if there is no other."""
+        """Return the key that took the place of a refused one, `None` if there is no other.
+
+        Raises:
+            ConfigurationError: the provider cannot say.
+        """
+        ...
+
+    def switch(self, credential: Credential) -> None:
+        """Use this key from now on, for every view and for the next attempts of running calls."""
         ...
 
 
 class StaticKey:
-    """A key that stays as it was given, or none."""
+    """A key that stays as it was given until a rotation switches it, or none."""
 
     __slots__ = ("current",)
 
@@ -99,6 +89,10 @@ class StaticKey:
     def __repr__(self) -> str:
         return f"StaticKey({self.current!r})"
 
+    @property
+    def has_key(self) -> bool:
+        return self.current is not None
+
     async def get(self) -> Credential:
         if self.current is None:
             raise ConfigurationError(
@@ -107,42 +101,102 @@ class StaticKey:
         return self.current
 
     async def replace(self, refused: Credential) -> Credential | None:
-        return None
+        # Another one only if a rotation has switched keys since the refused request was sent.
+        return None if self.current is refused else self.current
+
+    def switch(self, credential: Credential) -> None:
+        self.current = credential
 
 
 class ProvidedKey:
     """A key that a provider gives: asked once for all calls that wait, off the loop where it may block."""
 
-    __slots__ = ("_flight", "_provider", "current")
+    __slots__ = ("_check_every", "_credential", "_due", "_flight", "_provider")
+
+    has_key = True
 
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
-        self.current: Credential | None = None
+        self._credential: Credential | None = None
         self._flight: SingleFlight[Credential] = SingleFlight()
+        check_every = getattr(provider, "check_every", None)
+        self._check_every: float = math.inf if check_every is None else check_every
+        self._due = math.inf
 
     def __repr__(self) -> str:
-        return f"ProvidedKey({type(self._provider).__name__}, {self.current!r})"
+        return f"ProvidedKey({_name(self._provider)}, {self._credential!r})"
+
+    @property
+    def current(self) -> Credential | None:
+        """The key in use; `None` when it is time to ask for it (again)."""
+        return None if time.monotonic() >= self._due else self._credential
 
     async def get(self) -> Credential:
-        return self.current or await self._flight.run(self._fetch)
+        credential = self.current
+        if credential is not None:
+            return credential
+        try:
+            return await self._flight.run(self._ask)
+        except ConfigurationError as error:
+            problem = error.message
+        if self._credential is not None:
+            # A file that is being replaced, say. The key in use was not refused, so it is used on.
+            self._due = time.monotonic() + self._check_every
+            return self._credential
+        # Each caller gets an error of its own: the transport adds the operation to it.
+        raise ConfigurationError(problem)
 
     async def replace(self, refused: Credential) -> Credential | None:
-        if self.current is refused:
-            fresh = await self._flight.run(self._fetch)
-            if fresh.secret == refused.secret:
-                return None
-        return self.current
+        if self._credential is refused:
+            await self._flight.run(self._ask)
+        return None if self._credential is refused else self._credential
 
-    async def _fetch(self) -> Credential:
-        if inspect.iscoroutinefunction(self._provider) or inspect.iscoroutinefunction(
-            getattr(self._provider, "__call__", None)  # noqa: B004 - an object with an async __call__
-        ):
-            given = self._provider()
+    def switch(self, credential: Credential) -> None:
+        self._credential = credential
+        self._due = time.monotonic() + self._check_every
+
+    async def _ask(self) -> Credential:
+        """Ask the provider; the same key as before stays the same credential."""
+        source = f"the key from {_name(self._provider)}"
+        try:
+            fresh = check_key(await self._call_provider(), source=source)
+        except ConfigurationError:
+            raise
+        except Exception as error:  # the provider's own
+            reason = scrub_text(" ".join(str(error).split()))[:_LONGEST_REASON]
+            problem = f"{source}: {type(error).__name__}{': ' if reason else ''}{reason}"
         else:
-            given = await asyncio.to_thread(self._provider)
-        key = Secret(await given if inspect.isawaitable(given) else given)
-        self.current = check_key(key, source=f"the key from {type(self._provider).__name__}")
-        return self.current
+            if self._credential is None or self._credential.secret != fresh.secret:
+                self._credential = fresh
+            self._due = time.monotonic() + self._check_every
+            return self._credential
+        # Not chained: what another library says, and the frames it passed, may show the key.
+        raise ConfigurationError(problem)
+
+    async def _call_provider(self) -> Secret:
+        provider = self._provider
+        if _is_async(provider) or not getattr(provider, "blocks", True):
+            given = conceal_key(provider())  # type: ignore[arg-type]  # an awaitable passes through
+        else:
+            given = await run_off_loop(lambda: conceal_key(provider()))  # type: ignore[arg-type]
+        if inspect.isawaitable(given):
+            given = conceal_key(await given)
+        if isinstance(given, Secret):
+            return given
+        raise ConfigurationError(
+            f"the key from {_name(provider)} must be str or Secret, not {type(given).__name__}"
+        )
+
+
+def _is_async(provider: KeyProvider) -> bool:
+    return inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(
+        getattr(provider, "__call__", None)  # noqa: B004 - an object with an async __call__
+    )
+
+
+def _name(provider: KeyProvider) -> str:
+    # A function says more by its own name than by being a function.
+    return getattr(provider, "__name__", None) or type(provider).__name__
 
 
 def make_key_source(given: Secret | KeyProvider | None, *, source: str = "api_key") -> KeySource:

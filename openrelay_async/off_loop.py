@@ -1,0 +1,49 @@
+"""Runs a blocking function in a thread of its own, which nothing waits for at the end of the program."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def run_off_loop(function: Callable[[], T]) -> T:
+    """Return what `function` returns; the loop goes on meanwhile.
+
+    Not `asyncio.to_thread`: its threads are joined when the loop and the interpreter end, so a function
+    that hangs (a file on a lost network drive) would keep the program from ending.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def run() -> None:
+        try:
+            result = context.run(function)
+        except BaseException as error:  # handed to the caller, whatever it is
+            settle = _set_error, error
+        else:
+            settle = _set_result, result
+        # The loop may be gone by now: then nobody waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle[0], future, settle[1])
+
+    threading.Thread(target=run, name="openrelay-off-loop", daemon=True).start()
+    return await future
+
+
+def _set_result(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _set_error(future: asyncio.Future[T], error: BaseException) -> None:
+    if not future.done():
+        # A future cannot hold it, and outside of a generator it means nothing.
+        given = RuntimeError("StopIteration") if isinstance(error, StopIteration) else error
+        future.set_exception(given)
