@@ -14,7 +14,7 @@ Kind = Literal[
     "string", "integer", "number", "boolean", "time", "date", "binary", "json", "list", "map", "model"
 ]
 Answer = Literal["model", "list", "nothing", "secret_text", "download", "page"]
-"""What an operation's success gives: a schema, a JSON list, nothing, a text with credentials, bytes, a page."""
+"""What success gives: a schema, a JSON list, nothing, a text with credentials, bytes, or a page of a list."""
 
 
 @frozen

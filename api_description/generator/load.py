@@ -13,7 +13,7 @@ from attrs import evolve
 from .forms import Description, Operation, Schema
 from .load_operations import load_operation
 from .load_schemas import load_schemas
-from .refusal import Refusal, as_object, as_text, point, refuse_unknown
+from .refuse import DescriptionError, as_object, as_text, point, refuse_unknown
 
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -27,12 +27,12 @@ def read_description(document: object) -> Description:
     """Return the description's form.
 
     Raises:
-        Refusal: it has something that the generator does not understand.
+        DescriptionError: it has something that the generator does not understand.
     """
     root = as_object(document, "")
     refuse_unknown(root, {"openapi", "info", "servers", "x-inference-servers", "paths", "components"}, "")
     if not as_text(root.get("openapi"), "/openapi").startswith("3.1."):
-        raise Refusal("/openapi", "must be OpenAPI 3.1")
+        raise DescriptionError("/openapi", "must be OpenAPI 3.1")
     components = as_object(root.get("components"), "/components")
     refuse_unknown(components, {"schemas", "securitySchemes"}, "/components")
     raw_schemas = as_object(components.get("schemas"), "/components/schemas")
@@ -71,11 +71,11 @@ def _refuse_twins(operations: Iterable[Operation]) -> None:
         at = point(operation.pointer, "x-openrelay")
         for name in (operation.resource, operation.method):
             if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-                raise Refusal(at, f"{name!r} cannot be a Python name")
+                raise DescriptionError(at, f"{name!r} cannot be a Python name")
         if operation.public_name in methods:
-            raise Refusal(at, f"{operation.public_name} is also another operation")
+            raise DescriptionError(at, f"{operation.public_name} is also another operation")
         if operation.id in ids:
-            raise Refusal(
+            raise DescriptionError(
                 point(operation.pointer, "operationId"), f"{operation.id!r} is also another operation"
             )
         methods.add(operation.public_name)

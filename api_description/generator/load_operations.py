@@ -10,8 +10,8 @@ from attrs import frozen
 
 from .forms import Answer, IdempotencyKey, Operation, Pagination, Property, Schema, Shape
 from .load_schemas import load_shape, python_name, referred, refuse_collisions
-from .refusal import (
-    Refusal,
+from .refuse import (
+    DescriptionError,
     as_array,
     as_flag,
     as_object,
@@ -30,7 +30,8 @@ _FACTS = {
     "session_only", "permission", "scope", "org_required",
 }  # fmt: skip
 _FAILURES = {
-    "400", "401", "402", "403", "404", "409", "410", "413", "422", "429", "500", "502", "503", "504", "default",
+    "400", "401", "402", "403", "404", "409", "410", "413", "422", "429",
+    "500", "502", "503", "504", "default",
 }  # fmt: skip
 _SECURITY: dict[str, Literal["required", "optional", "none"]] = {
     "[{'apiKey': []}]": "required",
@@ -79,7 +80,7 @@ def load_operation(
     ids, takes_org = _divide_path(path, parameters.path, pointer)
     org_required = as_flag(facts.get("org_required", False), point(facts_at, "org_required"))
     if org_required and not takes_org:
-        raise Refusal(point(facts_at, "org_required"), f"the path has no {{{_ORGANIZATION}}}")
+        raise DescriptionError(point(facts_at, "org_required"), f"the path has no {{{_ORGANIZATION}}}")
     body = _load_body(value, schemas, raw_schemas, pointer)
     key = _load_idempotency_key(facts, parameters.headers, body, pointer)
     success, failures = _load_responses(value, raw_schemas, pointer)
@@ -158,10 +159,10 @@ def _load_parameters(
         place = one_of(parameter.get("in"), ("path", "query", "header"), point(here, "in"))
         if place == "query":
             if shape.kind in ("list", "map", "model", "binary") or shape.nullable:
-                raise Refusal(point(here, "schema"), f"a query parameter cannot be {shape.kind}")
+                raise DescriptionError(point(here, "schema"), f"a query parameter cannot be {shape.kind}")
             query.append(Property(wire, python_name(wire), shape, required, here))
         elif shape != Shape(kind="string"):
-            raise Refusal(point(here, "schema"), f"a {place} parameter must be a plain text")
+            raise DescriptionError(point(here, "schema"), f"a {place} parameter must be a plain text")
         elif place == "path":
             path.append(wire)
         else:
@@ -172,9 +173,13 @@ def _load_parameters(
 def _divide_path(path: str, declared: tuple[str, ...], pointer: str) -> tuple[tuple[Property, ...], bool]:
     names = tuple(re.findall(r"\{([^}]*)\}", path))
     if sorted(names) != sorted(declared) or len(set(names)) < len(names):
-        raise Refusal(point(pointer, "parameters"), f"the path's parameters are {', '.join(names) or 'none'}")
+        raise DescriptionError(
+            point(pointer, "parameters"), f"the path's parameters are {', '.join(names) or 'none'}"
+        )
     if _ORGANIZATION in names[1:]:
-        raise Refusal(point(pointer, "parameters"), f"{{{_ORGANIZATION}}} must be the path's first parameter")
+        raise DescriptionError(
+            point(pointer, "parameters"), f"{{{_ORGANIZATION}}} must be the path's first parameter"
+        )
     takes_org = names[:1] == (_ORGANIZATION,)
     ids = tuple(
         Property(name, python_name(name), Shape(kind="string"), True, point(pointer, "parameters"))
@@ -201,12 +206,12 @@ def _load_body(
     required = as_flag(body.get("required", False), point(at, "required"))
     if media == "multipart/form-data":
         if files != ["file"] or not required:
-            raise Refusal(at, "a form must be required and have one binary property, `file`")
+            raise DescriptionError(at, "a form must be required and have one binary property, `file`")
         return _Body("multipart", schema.name, schema.properties)
     if files:
-        raise Refusal(at, "JSON cannot hold a binary property")
+        raise DescriptionError(at, "JSON cannot hold a binary property")
     if not required and any(each.required for each in schema.properties):
-        raise Refusal(point(at, "required"), "an optional body cannot have required properties")
+        raise DescriptionError(point(at, "required"), "an optional body cannot have required properties")
     return _Body("required" if required else "optional", schema.name, schema.properties)
 
 
@@ -214,7 +219,7 @@ def _single_content(value: Mapping[str, object], pointer: str) -> tuple[str, obj
     at = point(pointer, "content")
     content = as_object(value.get("content"), at)
     if len(content) != 1:
-        raise Refusal(at, "must have one media type")
+        raise DescriptionError(at, "must have one media type")
     [(media, raw)] = content.items()
     media_at = point(at, media)
     refuse_unknown(as_object(raw, media_at), {"schema"}, media_at)
@@ -224,7 +229,7 @@ def _single_content(value: Mapping[str, object], pointer: str) -> tuple[str, obj
 def _reference(value: object, raw_schemas: Mapping[str, object], pointer: str) -> str:
     schema = as_object(value, pointer)
     if set(schema) != {"$ref"}:
-        raise Refusal(pointer, "must be a $ref to a schema")
+        raise DescriptionError(pointer, "must be a $ref to a schema")
     return referred(schema["$ref"], raw_schemas, point(pointer, "$ref"))
 
 
@@ -236,16 +241,16 @@ def _load_idempotency_key(
     if "idempotency_key" in facts:
         raw = as_object(facts["idempotency_key"], at)
         if len(raw) != 1:
-            raise Refusal(at, "must name one place")
+            raise DescriptionError(at, "must name one place")
         [(place, name)] = raw.items()
         place = one_of(place, ("header", "body"), at)
         key = IdempotencyKey("header" if place == "header" else "body", as_text(name, point(at, place)))
         names = headers if place == "header" else tuple(each.wire for each in body.properties)
         if key.name not in names:
-            raise Refusal(point(at, place), f"the operation has no {place} {key.name!r}")
+            raise DescriptionError(point(at, place), f"the operation has no {place} {key.name!r}")
     for name in headers:
         if key is None or (key.place, key.name) != ("header", name):
-            raise Refusal(point(pointer, "parameters"), f"unknown header {name!r}")
+            raise DescriptionError(point(pointer, "parameters"), f"unknown header {name!r}")
     return key
 
 
@@ -263,7 +268,7 @@ def _load_responses(
             successes.append(_load_success(response, raw_schemas, here))
         elif status == "204":
             if "content" in response:
-                raise Refusal(point(here, "content"), "204 has no body")
+                raise DescriptionError(point(here, "content"), "204 has no body")
             successes.append(_Success("nothing"))
         elif status in _FAILURES:
             media, schema = _single_content(response, here)
@@ -271,14 +276,14 @@ def _load_responses(
             _reference(schema, raw_schemas, point(here, "content", media, "schema"))
             failures.append(status)
         else:
-            raise Refusal(here, f"unknown status {status}")
+            raise DescriptionError(here, f"unknown status {status}")
     bodies = [each for each in successes if each.answer != "nothing"]
     if not successes or len(bodies) > 1 or len(successes) - len(bodies) > 1:
-        raise Refusal(at, "must have one kind of success, or one and 204")
+        raise DescriptionError(at, "must have one kind of success, or one and 204")
     if not bodies:
         return successes[0], tuple(failures)
     if len(successes) > 1 and bodies[0].answer != "model":
-        raise Refusal(at, "only an object may also be answered by 204")
+        raise DescriptionError(at, "only an object may also be answered by 204")
     [success] = bodies
     return (
         _Success(success.answer, success.returns, may_be_empty=len(successes) > 1, page=success.page),
@@ -301,7 +306,7 @@ def _load_success(
         return _Success("secret_text")
     elif media == "application/octet-stream" and schema == {"type": "string", "format": "binary"}:
         return _Success("download")
-    raise Refusal(at, f"unknown answer in {media}")
+    raise DescriptionError(at, f"unknown answer in {media}")
 
 
 def _load_pagination(facts: Mapping[str, object], pointer: str) -> Pagination | None:
@@ -312,7 +317,7 @@ def _load_pagination(facts: Mapping[str, object], pointer: str) -> Pagination | 
     refuse_unknown(raw, {"style", "items", "request", "response", "more", "size", "default_size"}, at)
     default_size = raw.get("default_size")
     if default_size is not None and (not isinstance(default_size, int) or default_size < 1):
-        raise Refusal(point(at, "default_size"), "must be a positive integer")
+        raise DescriptionError(point(at, "default_size"), "must be a positive integer")
     return Pagination(
         style=cast(
             Literal["cursor", "after", "offset"],
@@ -334,17 +339,17 @@ def _open_page(
     at = point(pointer, "x-openrelay", "pagination")
     if pagination.items is None:
         if success.answer != "list":
-            raise Refusal(at, "without `items`, the answer must be a list")
+            raise DescriptionError(at, "without `items`, the answer must be a list")
         return _Success("page", success.returns)
     if success.page is None:
-        raise Refusal(at, "with `items`, the answer must be an object")
+        raise DescriptionError(at, "with `items`, the answer must be an object")
     page = {each.wire: each for each in schemas[success.page].properties}
     for key in (pagination.items, pagination.response, pagination.more):
         if key is not None and key not in page:
-            raise Refusal(at, f"the page has no {key!r}")
+            raise DescriptionError(at, f"the page has no {key!r}")
     item = page[pagination.items].shape.item
     if item is None or item.kind != "model":
-        raise Refusal(point(at, "items"), "must be a list of objects")
+        raise DescriptionError(point(at, "items"), "must be a list of objects")
     return _Success("page", item, page=success.page)
 
 
@@ -354,7 +359,7 @@ def _without_paging(
     names = {each.wire for each in query}
     for key in (pagination.request, pagination.size):
         if key not in names:
-            raise Refusal(point(pointer, "x-openrelay", "pagination"), f"no query parameter {key!r}")
+            raise DescriptionError(point(pointer, "x-openrelay", "pagination"), f"no query parameter {key!r}")
     return tuple(each for each in query if each.wire not in (pagination.request, pagination.size))
 
 
@@ -362,5 +367,5 @@ def _load_security(value: Mapping[str, object], pointer: str) -> Literal["requir
     at = point(pointer, "security")
     known = _SECURITY.get(repr(as_array(value.get("security"), at)))
     if known is None:
-        raise Refusal(at, "unknown authentication")
+        raise DescriptionError(at, "unknown authentication")
     return known

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from openrelay_async.wire import snake_case
 
 from .forms import Kind, Property, Schema, Shape
-from .refusal import Refusal, as_array, as_flag, as_object, as_text, as_texts, point, refuse_unknown
+from .refuse import DescriptionError, as_array, as_flag, as_object, as_text, as_texts, point, refuse_unknown
 
 REFERENCE = "#/components/schemas/"
 _TEXT_FORMATS: dict[str, Kind] = {"date-time": "time", "date": "date", "uuid": "string", "binary": "binary"}
@@ -40,9 +40,9 @@ def _load_schema(name: str, schemas: Mapping[str, object], pointer: str) -> Sche
     schema = as_object(schemas[name], pointer)
     refuse_unknown(schema, {"type", "properties", "required", "x-generations", "x-required-in"}, pointer)
     if not name.isidentifier() or not name[0].isupper():
-        raise Refusal(pointer, f"{name!r} cannot be a class name")
+        raise DescriptionError(pointer, f"{name!r} cannot be a class name")
     if schema.get("type") != "object":
-        raise Refusal(point(pointer, "type"), "a schema must be an object")
+        raise DescriptionError(point(pointer, "type"), "a schema must be an object")
     at = point(pointer, "properties")
     properties = as_object(schema.get("properties"), at)
     required = as_texts(schema.get("required", []), point(pointer, "required"))
@@ -54,7 +54,7 @@ def _load_schema(name: str, schemas: Mapping[str, object], pointer: str) -> Sche
     }
     for index, wire in enumerate((*required, *(n for names in required_in.values() for n in names))):
         if wire not in properties:
-            raise Refusal(point(pointer, "required", index), f"{wire!r} is no property")
+            raise DescriptionError(point(pointer, "required", index), f"{wire!r} is no property")
     loaded = tuple(
         Property(
             wire=wire,
@@ -94,7 +94,7 @@ def load_shape(value: object, schemas: Mapping[str, object], pointer: str) -> Sh
         held = load_shape(values, schemas, at) if values else Shape(kind="json", nullable=True)
         return Shape(kind="map", nullable=nullable, item=_concealed(held, secret, pointer))
     if secret and base != "string":
-        raise Refusal(point(pointer, "x-secret"), f"a secret must be a text, not {base}")
+        raise DescriptionError(point(pointer, "x-secret"), f"a secret must be a text, not {base}")
     return Shape(
         kind=_scalar(base, schema, pointer),
         nullable=nullable,
@@ -108,7 +108,7 @@ def referred(reference: object, schemas: Mapping[str, object], pointer: str) -> 
     text = as_text(reference, pointer)
     name = text.removeprefix(REFERENCE)
     if name == text or name not in schemas:
-        raise Refusal(pointer, f"{text} leads nowhere")
+        raise DescriptionError(pointer, f"{text} leads nowhere")
     return name
 
 
@@ -117,11 +117,13 @@ def refuse_collisions(properties: tuple[Property, ...], reserved: frozenset[str]
     seen: dict[str, str] = {}
     for each in properties:
         if each.name in reserved:
-            raise Refusal(each.pointer, f"the name {each.name!r} is taken")
+            raise DescriptionError(each.pointer, f"the name {each.name!r} is taken")
         if each.name in seen:
-            raise Refusal(each.pointer, f"the name {each.name!r} is also that of {seen[each.name]!r}")
+            raise DescriptionError(
+                each.pointer, f"the name {each.name!r} is also that of {seen[each.name]!r}"
+            )
         if not each.name.isidentifier() or each.name.startswith("_"):
-            raise Refusal(each.pointer, f"{each.name!r} cannot be a Python name")
+            raise DescriptionError(each.pointer, f"{each.name!r} cannot be a Python name")
         seen[each.name] = each.wire
 
 
@@ -130,7 +132,7 @@ def _type(value: object, pointer: str) -> tuple[str, bool]:
     types = [value] if isinstance(value, str) else as_array(value, at)
     names = [name for name in types if name != "null"]
     if len(names) != 1 or names[0] not in _KEYWORDS:
-        raise Refusal(at, "must be one known type, which may be nullable")
+        raise DescriptionError(at, "must be one known type, which may be nullable")
     return str(names[0]), len(names) < len(types)
 
 
@@ -139,9 +141,9 @@ def _scalar(base: str, schema: dict[str, object], pointer: str) -> Kind:
     if base == "string" and text_format is not None:
         if text_format in _TEXT_FORMATS:
             return _TEXT_FORMATS[str(text_format)]
-        raise Refusal(point(pointer, "format"), f"unknown format {text_format!r}")
+        raise DescriptionError(point(pointer, "format"), f"unknown format {text_format!r}")
     if base == "integer" and text_format not in (None, "int64"):
-        raise Refusal(point(pointer, "format"), f"unknown format {text_format!r}")
+        raise DescriptionError(point(pointer, "format"), f"unknown format {text_format!r}")
     scalars: dict[str, Kind] = {
         "string": "string",
         "integer": "integer",
@@ -155,7 +157,7 @@ def _concealed(item: Shape, secret: bool, pointer: str) -> Shape:
     if not secret:
         return item
     if item.kind != "string":
-        raise Refusal(point(pointer, "x-secret"), "a secret list or map must hold texts")
+        raise DescriptionError(point(pointer, "x-secret"), "a secret list or map must hold texts")
     return Shape(kind="string", secret=True, nullable=item.nullable)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from .forms import Description
-from .refusal import Refusal, as_object, as_text, as_texts, point, refuse_unknown
+from .refuse import DescriptionError, as_object, as_text, as_texts, point, refuse_unknown
 
 
 @frozen
@@ -34,7 +34,7 @@ def load_overrides(path: Path, description: Description) -> Overrides:
     answers_503 = {each.id for each in description.operations if "503" in each.failures}
     for index, name in enumerate(operations):
         if name not in answers_503:
-            raise Refusal(point(at, index), f"no operation {name!r} answers 503")
+            raise DescriptionError(point(at, index), f"no operation {name!r} answers 503")
     omitted: set[str] = set()
     for name, value in as_object(document.get("schemas", {}), point(where, "schemas")).items():
         here = point(where, "schemas", name)
@@ -43,9 +43,9 @@ def load_overrides(path: Path, description: Description) -> Overrides:
         as_text(entry.get("omit"), point(here, "omit"))
         schema = description.schemas.get(name)
         if schema is None:
-            raise Refusal(here, "there is no such schema")
+            raise DescriptionError(here, "there is no such schema")
         if schema.sent or schema.received:
-            raise Refusal(here, "a request or an answer holds this schema, so it needs a class")
+            raise DescriptionError(here, "a request or an answer holds this schema, so it needs a class")
         omitted.add(name)
     classes: dict[str, str] = {}
     for name, value in as_object(document.get("resources", {}), point(where, "resources")).items():
@@ -54,6 +54,6 @@ def load_overrides(path: Path, description: Description) -> Overrides:
         refuse_unknown(entry, {"class", "reason"}, here)
         as_text(entry.get("reason"), point(here, "reason"))
         if name not in description.resources:
-            raise Refusal(here, "there is no such resource")
+            raise DescriptionError(here, "there is no such resource")
         classes[name] = as_text(entry.get("class"), point(here, "class"))
     return Overrides(frozenset(operations), frozenset(omitted), classes)

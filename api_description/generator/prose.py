@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import evolve
 
 from .forms import Description, Operation, Property, Schema
-from .refusal import Refusal, as_object, as_text, point
+from .refuse import DescriptionError, as_object, as_text, point
 
 FILES = ("operations.toml", "schemas.toml", "resources.toml")
 
@@ -91,4 +91,4 @@ def _texts(value: object, pointer: str) -> dict[str, str]:
 def _refuse_strangers(texts: Mapping[str, str], properties: tuple[Property, ...], pointer: str) -> None:
     for wire in texts:
         if wire not in {each.wire for each in properties}:
-            raise Refusal(point(pointer, wire), "describes no field")
+            raise DescriptionError(point(pointer, wire), "describes no field")

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from .load import read_description
 from .overrides import load_overrides
 from .prose import add_prose, find_gaps, load_prose
-from .refusal import Refusal
+from .refuse import DescriptionError
 from .render_models import lay_out, render_models
 from .render_operations import render_operations
 from .render_resources import render_resources
@@ -29,14 +29,14 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
     """Return every generated file, formatted: path in the repository → source.
 
     Raises:
-        Refusal: the description, an override or the prose is not understood.
+        DescriptionError: the description, an override or the prose is not understood.
     """
     description = read_description(document)
     overrides = load_overrides(SOURCES / "overrides.toml", description)
     prose = load_prose(SOURCES / "prose")
     gaps = find_gaps(description, prose)
     if gaps:
-        raise Refusal("prose", "; ".join(gaps))
+        raise DescriptionError("prose", "; ".join(gaps))
     description = add_prose(description, prose)
     layout = lay_out(description, overrides)
     templates = Environment(
@@ -95,12 +95,14 @@ def format_sources(files: dict[str, str]) -> dict[str, str]:
                 text=True,
             )
             if done.returncode != 0:
-                raise Refusal("templates", f"ruff {command[0]} failed:\n{(done.stdout + done.stderr)[:2000]}")
+                raise DescriptionError(
+                    "templates", f"ruff {command[0]} failed:\n{(done.stdout + done.stderr)[:2000]}"
+                )
         return {path: Path(folder, path).read_text("utf-8") for path in sorted(files)}
 
 
 def read_document(path: Path) -> dict[str, object]:
     document = json.loads(path.read_text("utf-8"))
     if not isinstance(document, dict):
-        raise Refusal("", "must be an object")
+        raise DescriptionError("", "must be an object")
     return document

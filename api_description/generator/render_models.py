@@ -1,4 +1,4 @@
-"""The generated models: one module per resource, one for what several resources share, one for webhook events."""
+"""The generated models: a module per resource, one for what several share, one for webhook events."""
 
 from __future__ import annotations
 
@@ -59,12 +59,8 @@ def lay_out(description: Description, overrides: Overrides) -> Layout:
     """Decide which schemas become classes, and where they stand."""
     pages = {each.page_model for each in description.operations}
     bodies = {each.body_model for each in description.operations}
-    named = {
-        model
-        for each in description.schemas.values()
-        for part in each.properties
-        for model in part.shape.models
-    }
+    parts = (part for each in description.schemas.values() for part in each.properties)
+    named = {model for part in parts for model in part.shape.models}
     modules: dict[str, list[Schema]] = defaultdict(list)
     for name, schema in sorted(description.schemas.items()):
         only_page = name in pages and name not in named
@@ -173,12 +169,10 @@ def _describe_field(each: Property, schema: Schema) -> ModelField:
 
 
 def _factory(shape: Shape) -> str:
-    """Return the default's factory with its type, which basedpyright asks for."""
-    return (
-        annotate(Shape(kind=shape.kind, item=shape.item), "answer")
-        if shape.models == ()
-        else shape.kind.replace("map", "dict")
-    )
+    """Return the factory of an empty list or map, with its type where building the class knows it."""
+    if shape.models:
+        return "list" if shape.kind == "list" else "dict"
+    return annotate(Shape(kind=shape.kind, item=shape.item), "answer")
 
 
 def _render_hook(schema: Schema, templates: Environment) -> str:
@@ -215,8 +209,7 @@ def _write_imports(
             if layout.places[model] != name
         }
     )
-    for model in borrowed:
-        lines.append(f"from {PACKAGE}.{layout.places[model]} import {model}")
+    lines += [f"from {PACKAGE}.{layout.places[model]} import {model}" for model in borrowed]
     lines.append("from openrelay_async.model import ApiModel, frozen")
     if "Secret" in words:
         lines.append("from openrelay_async.redaction import Secret")

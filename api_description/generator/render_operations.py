@@ -34,13 +34,7 @@ def render_operations(description: Description, templates: Environment, banner: 
 
 
 def _spell_arguments(each: Operation) -> str:
-    words = [
-        quote(each.id),
-        quote(each.resource),
-        quote(each.method),
-        quote(each.http_method),
-        quote(each.path),
-    ]
+    words = [quote(text) for text in (each.id, each.resource, each.method, each.http_method, each.path)]
     words.append(f"idempotent={each.idempotent}")
     words.append(f"generations={_spell_texts(each.generations)}")
     for name, value in (("scope", each.scope), ("permission", each.permission)):

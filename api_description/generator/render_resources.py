@@ -9,7 +9,7 @@ from jinja2 import Environment
 
 from .forms import Description, Operation, Property
 from .overrides import Overrides
-from .refusal import Refusal
+from .refuse import DescriptionError
 from .render_models import Layout, render_index
 from .render_operations import constant_name
 from .spell import annotate, class_name, describe_value, spell_encoder, wrap
@@ -34,8 +34,8 @@ _FAILURES = {
     "413": ("PayloadTooLarge", "more than the service takes."),
     "422": ("Unprocessable", "understood, but it cannot be done as asked."),
 }
+_COMBINATORS = ("array", "mapping", "nullable", "record")
 _NO_ROOM = ("CapacityUnavailable", "no room for it now; not retried.")
-_TIMEOUT = "limit of the whole call in seconds, retries included; by default the client's."
 
 
 @frozen
@@ -51,6 +51,40 @@ class Argument:
     def spelled(self) -> str:
         text = f"{self.name}: {self.annotation}"
         return text if self.default is None else f"{text} = {self.default}"
+
+
+_FILE = Argument(
+    "file", "FileSource", text="A path, the bytes, or a binary file object; streamed, never read whole."
+)
+_FILENAME = Argument(
+    "filename", "str | None", "None", "Name of the file at the service; by default the path's or file's own."
+)
+_REQUIRED_ORG = Argument("org_id", "str", None, "Organization id; never taken from the client.")
+_ORG = Argument("org_id", "str | None", "None", "Organization id; by default the client's organization.")
+_IDEMPOTENCY_KEY = Argument(
+    "idempotency_key",
+    "str | None",
+    "None",
+    "Key that makes a repeat of this call harmless; made when left out.",
+)
+_PAGING = (
+    Argument("page_size", "int | None", "None", "Items to ask for at once; by default the service's choice."),
+    Argument("cursor", "str | None", "None", "Where to resume: the `next_cursor` of a page seen before."),
+    Argument("max_items", "int | None", "None", "Stop after so many items."),
+    Argument("prefetch", "bool", "False", "Fetch the next page while the present one is consumed."),
+)
+_TIMEOUT = Argument(
+    "timeout",
+    "float | None",
+    "None",
+    "Limit of the whole call in seconds, retries included; by default the client's.",
+)
+_PAGE_TIMEOUT = Argument(
+    "timeout",
+    "float | None",
+    "None",
+    "Limit of each page's call in seconds, retries included; by default the client's.",
+)
 
 
 @frozen
@@ -136,7 +170,7 @@ def render_resources(
         files[f"{FOLDER}/{name}.py"] = template.render(resource=resource, banner=banner)
     places = {name_class(name, overrides): f"{PACKAGE}.{name}" for name in description.resources}
     files[f"{FOLDER}/__init__.py"] = render_index(
-        "A class per resource of the client, such as `Vms` for `client.vms`, each loaded when it is first used.",
+        "A class per resource of the client (`Vms` for `client.vms`), each loaded when it is first used.",
         places,
         templates,
         banner,
@@ -147,7 +181,9 @@ def render_resources(
 def _name_class_once(resource: str, layout: Layout, overrides: Overrides) -> str:
     name = name_class(resource, overrides)
     if layout.places.get(name) is not None:
-        raise Refusal(f"/{resource}", f"the resource's class {name} has the name of a model: add an override")
+        raise DescriptionError(
+            f"/{resource}", f"the resource's class {name} has the name of a model: add an override"
+        )
     return name
 
 
@@ -183,34 +219,26 @@ def _describe_signature(operation: Operation, overrides: Overrides) -> Signature
 
 def _list_keywords(operation: Operation) -> Iterable[Argument]:
     if operation.body_kind == "multipart":
-        yield Argument(
-            "file",
-            "FileSource",
-            text="A path, the bytes, or a binary file object; streamed, never read whole.",
-        )
+        yield _FILE
     given = sorted((*operation.body, *operation.query), key=lambda each: not each.required)
     for each in given:
         if each.required:
             yield Argument(each.name, annotate(each.shape, "argument"), None, _describe(each))
     if operation.org_required:
-        yield Argument("org_id", "str", None, "Organization id; never taken from the client.")
+        yield _REQUIRED_ORG
     for each in given:
         if not each.required:
-            yield Argument(each.name, f"{annotate(each.shape, 'argument')} | Unset", "UNSET", _describe(each))
-    optional = [
-        (operation.body_kind == "multipart", "filename", "str | None", "None", "Name of the file at the service; by default the path's or file's own."),
-        (operation.answer == "page", "page_size", "int | None", "None", "Items to ask for at once; by default the service's choice."),
-        (operation.answer == "page", "cursor", "str | None", "None", "Where to resume: the `next_cursor` of a page seen before."),
-        (operation.answer == "page", "max_items", "int | None", "None", "Stop after so many items."),
-        (operation.answer == "page", "prefetch", "bool", "False", "Fetch the next page while the present one is consumed."),
-        (operation.takes_org and not operation.org_required, "org_id", "str | None", "None", "Organization id; by default the client's organization."),
-        (operation.idempotency_key is not None, "idempotency_key", "str | None", "None", "Key that makes a repeat of this call harmless; made when left out."),
-    ]  # fmt: skip
-    for present, name, annotation, default, text in optional:
-        if present:
-            yield Argument(name, annotation, default, text)
-    limit = "limit of each page's call in seconds, retries included; by default the client's."
-    yield Argument("timeout", "float | None", "None", limit if operation.answer == "page" else _TIMEOUT)
+            annotation = f"{annotate(each.shape, 'argument')} | Unset"
+            yield Argument(each.name, annotation, "UNSET", _describe(each))
+    if operation.body_kind == "multipart":
+        yield _FILENAME
+    if operation.answer == "page":
+        yield from _PAGING
+    if operation.takes_org and not operation.org_required:
+        yield _ORG
+    if operation.idempotency_key is not None:
+        yield _IDEMPOTENCY_KEY
+    yield _PAGE_TIMEOUT if operation.answer == "page" else _TIMEOUT
 
 
 def _describe(each: Property) -> str | None:
@@ -241,15 +269,7 @@ def _write_doc(operation: Operation, arguments: Iterable[Argument], overrides: O
     parts = [wrap(operation.summary, 8)]
     if operation.notes:
         parts.append(wrap(operation.notes, 8))
-    parts.append(
-        "Args:\n"
-        + "\n".join(
-            f"            {wrap(f'{each.name}: {_lower_first(each.text)}', 12, 4)}"
-            if each.text
-            else f"            {each.name}"
-            for each in arguments
-        )
-    )
+    parts.append("Args:\n" + "\n".join(f"            {_describe_argument(each)}" for each in arguments))
     if raises := _list_failures(operation, overrides):
         lines = "\n".join(f"            {wrap(f'{name}: {text}', 12, 4)}" for name, text in raises)
         parts.append(f"Raises:\n{lines}")
@@ -264,6 +284,12 @@ def _write_doc(operation: Operation, arguments: Iterable[Argument], overrides: O
         facts.append("inference host")
     parts.append(wrap(f"Source: {', '.join(facts)}.", 8))
     return "\n\n        ".join(parts) + "\n        "
+
+
+def _describe_argument(argument: Argument) -> str:
+    if not argument.text:
+        return argument.name
+    return wrap(f"{argument.name}: {_lower_first(argument.text)}", 12, 4)
 
 
 def _lower_first(text: str | None) -> str:
@@ -295,9 +321,8 @@ def _write_statements(operation: Operation) -> Iterable[str]:
     if operation.query:
         words.append(f"query={_spell_fields(operation.query)}")
     if operation.body:
-        words.append(
-            f"{'form' if operation.body_kind == 'multipart' else 'body'}={_spell_fields(operation.body)}"
-        )
+        name = "form" if operation.body_kind == "multipart" else "body"
+        words.append(f"{name}={_spell_fields(operation.body)}")
     if operation.answer == "page":
         words += [f"{name}={name}" for name in ("page_size", "cursor", "max_items", "prefetch")]
     if operation.takes_org:
@@ -351,11 +376,6 @@ def _write_imports(
     ):
         if used := sorted((words | {"Resource"}) & set(names)):
             lines.append(f"from {module} import {', '.join(used)}")
-    encoders = sorted(
-        word
-        for word in words
-        if word.startswith("encode_") or word in ("array", "mapping", "record", "nullable")
-    )
-    if encoders:
+    if encoders := sorted(word for word in words if word.startswith("encode_") or word in _COMBINATORS):
         lines.append(f"from openrelay_async.wire import {', '.join(encoders)}")
     return "\n".join(lines)
