@@ -99,16 +99,12 @@ def parse_event(raw: bytes) -> AnyWebhookEvent:
         raise WebhookError(f"the body must be bytes as received, not {kind}", code=MALFORMED)
     body = Payload(raw)
     del raw
-    envelope, problem = _read_envelope(body)
-    if envelope is None:
-        raise WebhookError(problem, code=MALFORMED)
-    model = TYPED_EVENTS.get(envelope.type)
-    if model is None:
-        return envelope
-    try:
-        return structure(envelope.to_wire(), model)
-    except StructureError:
-        return envelope
+    value, problem = _decode(body)
+    envelope = None if problem else _read_envelope(value)
+    if isinstance(envelope, WebhookEvent):
+        model = TYPED_EVENTS.get(envelope.type)
+        return envelope if model is None else _structure_or(envelope, value, model)
+    raise WebhookError(envelope or problem, code=MALFORMED)
 
 
 def time_of(event: AnyWebhookEvent) -> datetime:
@@ -118,18 +114,28 @@ def time_of(event: AnyWebhookEvent) -> datetime:
     return event.created_at
 
 
-def _read_envelope(body: Payload) -> tuple[WebhookEvent | None, str]:
-    """Return the event in its general form, or what is wrong with it."""
+def _decode(body: Payload) -> tuple[object, str]:
     try:
-        value = orjson.loads(body.data)
+        return orjson.loads(body.data), ""
     except orjson.JSONDecodeError:
         return None, "the body is not JSON"
+
+
+def _read_envelope(value: object) -> WebhookEvent | str:
+    """Return the event in its general form, or what is wrong with it."""
     try:
         event = structure(value, WebhookEvent)
     except StructureError as error:
-        return None, f"{error.path or 'the body'}: {error.problem}"
+        return f"{error.path or 'the body'}: {error.problem}"
     if event.created_at is None:
-        return None, "created_at: must be an RFC 3339 time, is empty"
+        return "created_at: must be an RFC 3339 time, is empty"
     if not event.id or not event.type:
-        return None, f"{'type' if event.id else 'id'}: must not be empty"
-    return event, ""
+        return f"{'type' if event.id else 'id'}: must not be empty"
+    return event
+
+
+def _structure_or(envelope: WebhookEvent, value: object, model: type[AnyWebhookEvent]) -> AnyWebhookEvent:
+    try:
+        return structure(value, model)
+    except StructureError:
+        return envelope
