@@ -8,6 +8,7 @@ from typing import Literal
 from attrs import frozen
 
 from .forms import Description, Operation, Property, Schema, Shape
+from .render_models import find_unseen
 from .spell import annotate
 
 Weight = Literal["breaks", "adds", "changes"]
@@ -27,7 +28,7 @@ class Change:
 
 def compare(old: Description, new: Description) -> tuple[Change, ...]:
     """Return what changes from one description to the other, sorted by public name."""
-    changes = [*_compare_operations(old, new), *_compare_schemas(old.schemas, new.schemas)]
+    changes = [*_compare_operations(old, new), *_compare_schemas(_seen(old), _seen(new))]
     return tuple(sorted(changes, key=lambda each: (each.subject, list(_SIGNS).index(each.weight), each.text)))
 
 
@@ -108,6 +109,11 @@ _OPERATION_FACTS: tuple[tuple[str, Callable[[Operation], object], Weight], ...] 
     ("host", lambda each: each.host, "changes"),
     ("generations", lambda each: ", ".join(each.generations), "changes"),
 )
+
+
+def _seen(description: Description) -> dict[str, Schema]:
+    unseen = find_unseen(description)
+    return {name: schema for name, schema in description.schemas.items() if name not in unseen}
 
 
 def _compare_schemas(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> Iterator[Change]:

@@ -55,17 +55,25 @@ class Layout:
         return {schema.name: module for module, schemas in self.modules.items() for schema in schemas}
 
 
-def lay_out(description: Description, overrides: Overrides) -> Layout:
-    """Decide which schemas become classes, and where they stand."""
-    pages = {each.page_model for each in description.operations}
-    bodies = {each.body_model for each in description.operations}
+def find_unseen(description: Description) -> set[str]:
+    """Return the schemas that users never meet: bodies, which are arguments, and pages, which are lists."""
     parts = (part for each in description.schemas.values() for part in each.properties)
     named = {model for part in parts for model in part.shape.models}
+    pages = {each.page_model for each in description.operations}
+    bodies = {
+        each.body_model
+        for each in description.operations
+        if each.body_model and not description.schemas[each.body_model].received
+    }
+    return {name for name in description.schemas if name in pages | bodies and name not in named}
+
+
+def lay_out(description: Description, overrides: Overrides) -> Layout:
+    """Decide which schemas become classes, and where they stand."""
+    left_out = find_unseen(description) | overrides.omitted
     modules: dict[str, list[Schema]] = defaultdict(list)
     for name, schema in sorted(description.schemas.items()):
-        only_page = name in pages and name not in named
-        only_body = name in bodies and not schema.received and name not in named
-        if only_page or only_body or name in overrides.omitted:
+        if name in left_out:
             continue
         if not schema.resources:
             module = "webhook_events"
