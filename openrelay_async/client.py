@@ -52,26 +52,26 @@ if TYPE_CHECKING:
     from openrelay_async.generated.resources.account import Account
     from openrelay_async.generated.resources.api_keys import ApiKeys
     from openrelay_async.generated.resources.audit_events import AuditEvents
-    from openrelay_async.generated.resources.batches import Batches
     from openrelay_async.generated.resources.billing import Billing
     from openrelay_async.generated.resources.catalog import Catalog
-    from openrelay_async.generated.resources.clusters import Clusters
     from openrelay_async.generated.resources.dedicated_endpoints import DedicatedEndpoints
     from openrelay_async.generated.resources.files import Files
     from openrelay_async.generated.resources.health import ServiceHealth
-    from openrelay_async.generated.resources.kubernetes import Kubernetes
     from openrelay_async.generated.resources.organizations import Organizations
-    from openrelay_async.generated.resources.pods import Pods
     from openrelay_async.generated.resources.provider import Provider
     from openrelay_async.generated.resources.registry_credentials import RegistryCredentials
     from openrelay_async.generated.resources.reservations import Reservations
     from openrelay_async.generated.resources.roles import Roles
     from openrelay_async.generated.resources.runners import Runners
-    from openrelay_async.generated.resources.snapshots import Snapshots
     from openrelay_async.generated.resources.ssh_keys import SshKeys
     from openrelay_async.generated.resources.transfers import Transfers
     from openrelay_async.generated.resources.usage import Usage
-    from openrelay_async.generated.resources.vms import Vms
+    from openrelay_async.resources.batches import Batches
+    from openrelay_async.resources.clusters import Clusters
+    from openrelay_async.resources.kubernetes import Kubernetes
+    from openrelay_async.resources.pods import Pods
+    from openrelay_async.resources.snapshots import Snapshots
+    from openrelay_async.resources.vms import Vms
     from openrelay_async.resources.webhooks import Webhooks
 
 R = TypeVar("R", bound=Resource)
@@ -143,26 +143,26 @@ class AsyncClient:
     account: ResourceAttribute[Account] = ResourceAttribute()
     api_keys: ResourceAttribute[ApiKeys] = ResourceAttribute()
     audit_events: ResourceAttribute[AuditEvents] = ResourceAttribute()
-    batches: ResourceAttribute[Batches] = ResourceAttribute()
+    batches: ResourceAttribute[Batches] = ResourceAttribute("openrelay_async.resources")
     billing: ResourceAttribute[Billing] = ResourceAttribute()
     catalog: ResourceAttribute[Catalog] = ResourceAttribute()
-    clusters: ResourceAttribute[Clusters] = ResourceAttribute()
+    clusters: ResourceAttribute[Clusters] = ResourceAttribute("openrelay_async.resources")
     dedicated_endpoints: ResourceAttribute[DedicatedEndpoints] = ResourceAttribute()
     files: ResourceAttribute[Files] = ResourceAttribute()
     health: ResourceAttribute[ServiceHealth] = ResourceAttribute(kind="ServiceHealth")
-    kubernetes: ResourceAttribute[Kubernetes] = ResourceAttribute()
+    kubernetes: ResourceAttribute[Kubernetes] = ResourceAttribute("openrelay_async.resources")
     organizations: ResourceAttribute[Organizations] = ResourceAttribute()
-    pods: ResourceAttribute[Pods] = ResourceAttribute()
+    pods: ResourceAttribute[Pods] = ResourceAttribute("openrelay_async.resources")
     provider: ResourceAttribute[Provider] = ResourceAttribute()
     registry_credentials: ResourceAttribute[RegistryCredentials] = ResourceAttribute()
     reservations: ResourceAttribute[Reservations] = ResourceAttribute()
     roles: ResourceAttribute[Roles] = ResourceAttribute()
     runners: ResourceAttribute[Runners] = ResourceAttribute()
-    snapshots: ResourceAttribute[Snapshots] = ResourceAttribute()
+    snapshots: ResourceAttribute[Snapshots] = ResourceAttribute("openrelay_async.resources")
     ssh_keys: ResourceAttribute[SshKeys] = ResourceAttribute()
     transfers: ResourceAttribute[Transfers] = ResourceAttribute()
     usage: ResourceAttribute[Usage] = ResourceAttribute()
-    vms: ResourceAttribute[Vms] = ResourceAttribute()
+    vms: ResourceAttribute[Vms] = ResourceAttribute("openrelay_async.resources")
     webhooks: ResourceAttribute[Webhooks] = ResourceAttribute("openrelay_async.resources")
 
     _calls: ClientCalls

@@ -1,0 +1,200 @@
+"""What resources offer of waiting and watching: finds the poller that they share, joins it, leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from typing import Generic, TypeVar, cast
+
+from attrs import frozen
+
+from openrelay_async.fleet import Poller
+from openrelay_async.lifecycles import Goal
+from openrelay_async.poll_source import Source
+from openrelay_async.redaction import scrub_text
+from openrelay_async.resource import Calls
+from openrelay_async.roster import Roster, Sink, Waiter
+from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome, WaitToken
+from openrelay_async.watching import Change, Watch
+
+R = TypeVar("R", bound=Living)
+
+_LONGEST_TEXT = 500
+
+MakeSource = Callable[[Calls, str | None], Source[R]]
+"""Makes the source for an organization (`None` where the API does not ask for one)."""
+
+
+@frozen
+class _Place:
+    """What the waits of one poller have in common."""
+
+    loop: asyncio.AbstractEventLoop
+    noun: str
+    org_id: str | None
+    parent: str | None
+    key_source: object
+    """Another key may see other things."""
+
+
+@frozen(eq=False)
+class Fleet(Generic[R]):
+    """The waits and watches on one kind of resource in one organization, for one event loop."""
+
+    calls: Calls
+    source: Source[R]
+    org_id: str | None = None
+    parent: str | None = None
+
+    def _poller(self) -> Poller[R]:
+        """Return the poller for the running loop; make it if there is none."""
+        transport = self.calls.transport
+        pollers, loop = transport.shared.pollers, asyncio.get_running_loop()
+        place = _Place(loop, self.source.lifecycle.noun, self.org_id, self.parent, transport.key_source)
+        found = pollers.get(place)
+        if found is not None:
+            return cast("Poller[R]", found)
+        for other in [other for other in pollers if isinstance(other, _Place) and other.loop.is_closed()]:
+            pollers.pop(other, None)
+        shared = transport.shared
+
+        def scrub(text: str) -> str:
+            return scrub_text(text[:8192], shared.known_secrets())[:_LONGEST_TEXT]
+
+        roster: Roster[R] = Roster(
+            self.source.lifecycle,
+            operation=self.source.operation.id,
+            org_id=self.org_id,
+            parent=self.parent,
+            scrub=scrub,
+        )
+        poller = Poller(self.source, roster, shared, lambda: pollers.pop(place, None))
+        pollers[place] = poller
+        return poller
+
+    async def wait(
+        self,
+        resource_id: str,
+        until: str,
+        options: WaitOptions,
+        on_update: OnUpdate[R] | None = None,
+        resumed: WaitToken | None = None,
+    ) -> R | None:
+        """Return the resource when it has reached the goal; `None` where nothing is left of it."""
+        goal = self.source.lifecycle.goal(until)
+        poller = self._poller()
+        future: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
+        waiter = self._join(poller, resource_id, goal, options, on_update, future, resumed)
+        try:
+            return await future
+        finally:
+            await poller.depart((waiter,))
+
+    def _join(
+        self,
+        poller: Poller[R],
+        resource_id: str,
+        goal: Goal,
+        options: WaitOptions,
+        on_update: OnUpdate[R] | None,
+        sink: asyncio.Future[R | None] | Sink[R],
+        resumed: WaitToken | None = None,
+    ) -> Waiter[R]:
+        if not isinstance(resource_id, str) or not resource_id:
+            raise TypeError(f"a {self.source.lifecycle.noun}'s id must be text, and not empty")
+        now = self.calls.transport.shared.clock.monotonic()
+        waiter = poller.roster.join(resource_id, goal, options, on_update, sink, now, resumed)
+        poller.start()
+        return waiter
+
+    async def as_completed(
+        self,
+        resource_ids: Iterable[str],
+        until: str,
+        options: WaitOptions,
+        on_update: OnUpdate[R] | None = None,
+    ) -> AsyncGenerator[WaitOutcome[R], None]:
+        """Yield how each wait ended, in the order in which they end."""
+        goal = self.source.lifecycle.goal(until)
+        ids = list(dict.fromkeys(_check_ids(resource_ids)))
+        if not ids:
+            return
+        poller, sink = self._poller(), Sink[R]()
+        waiters: list[Waiter[R]] = []
+        try:
+            for resource_id in ids:
+                waiters.append(self._join(poller, resource_id, goal, options, on_update, sink))  # noqa: PERF401 - what has joined must leave, also if a later one cannot
+            for _ in ids:
+                yield await sink.get()
+        finally:
+            await poller.depart(waiters)
+
+    async def wait_all(
+        self,
+        resource_ids: Iterable[str],
+        until: str,
+        options: WaitOptions,
+        on_update: OnUpdate[R] | None = None,
+    ) -> list[R]:
+        """Return the resources in the order of their ids; the first error ends all waits."""
+        ids = _check_ids(resource_ids)
+        found: dict[str, R] = {}
+        outcomes = self.as_completed(ids, until, options, on_update)
+        try:
+            async for outcome in outcomes:
+                found[outcome.id] = outcome.get()
+        finally:
+            await outcomes.aclose()
+        return [found[resource_id] for resource_id in ids]
+
+    async def wait_any(
+        self,
+        resource_ids: Iterable[str],
+        until: str,
+        options: WaitOptions,
+        on_update: OnUpdate[R] | None = None,
+    ) -> R:
+        """Return the first resource that reaches the goal; raise the last error if none does."""
+        outcomes = self.as_completed(resource_ids, until, options, on_update)
+        last: WaitOutcome[R] | None = None
+        try:
+            async for outcome in outcomes:
+                last = outcome
+                if outcome.error is None:
+                    break
+        finally:
+            await outcomes.aclose()
+        if last is None:
+            raise ValueError("there is no id to wait for")
+        return last.get()
+
+    async def watch(self, *, existing: bool, interval: float | None) -> AsyncGenerator[Change[R], None]:
+        """Yield changes until the reader leaves, or is no longer allowed to read."""
+        poller = self._poller()
+        watch: Watch[R] = Watch(self.source.lifecycle.ends, existing=existing)
+        poller.add_watch(watch, interval)
+        try:
+            while True:
+                yield await watch.next()
+        finally:
+            await poller.depart(watch=watch)
+
+    def look_now(self) -> None:
+        """Let the poller look soon, if there is one in the running loop."""
+        transport = self.calls.transport
+        loop = asyncio.get_running_loop()
+        place = _Place(loop, self.source.lifecycle.noun, self.org_id, self.parent, transport.key_source)
+        if place in transport.shared.pollers:
+            self._poller().start(hurry=True)
+
+
+def _check_ids(resource_ids: Iterable[str]) -> Sequence[str]:
+    if isinstance(resource_ids, str):
+        raise TypeError("ids must be a list of ids, not a text")
+    return list(resource_ids)
+
+
+async def find_fleet(calls: Calls, make_source: MakeSource[R], org_id: str | None) -> Fleet[R]:
+    """Return the fleet of an organization: the given one, or the client's."""
+    found = await calls.find_organization(org_id)
+    return Fleet(calls, make_source(calls.without_retries(), found), found)

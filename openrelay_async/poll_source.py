@@ -1,0 +1,66 @@
+"""How the resources of a kind are read, and which errors of reading may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from attrs import frozen
+
+from openrelay_async.errors import (
+    ConnectionFailed,
+    InvalidResponse,
+    NotFound,
+    OpenRelayError,
+    PaginationError,
+    RateLimited,
+    ServerError,
+)
+from openrelay_async.lifecycles import Lifecycle
+from openrelay_async.operation import Operation
+from openrelay_async.pagination import PagedCall
+from openrelay_async.waiting import Living
+
+R = TypeVar("R", bound=Living)
+
+
+@frozen(eq=False)
+class Source(Generic[R]):
+    """How the resources of a kind are read."""
+
+    lifecycle: Lifecycle
+    operation: Operation
+    """What stands for all of it in events and errors."""
+    pages: Callable[[int], PagedCall[R]]
+    """The list, with so many items a page."""
+    read: Callable[[str], Awaitable[R]] | None = None
+    """One resource, as lists show it."""
+    read_full: Callable[[str], Awaitable[R]] | None = None
+    """One resource with everything."""
+    largest_page: int = 1000
+
+    def reads_singly(self) -> bool:
+        return self.read is not None or self.read_full is not None
+
+    def reader(self, *, full: bool) -> Callable[[str], Awaitable[R]] | None:
+        """Return what reads one resource, as far as possible in the wanted shape."""
+        wanted = self.read_full if full else self.read
+        return wanted or self.read or self.read_full
+
+    def absent(self, id: str) -> NotFound:
+        """Return the error of an id that a complete list does not have."""
+        operation = self.operation
+        return NotFound(
+            f"no {self.lifecycle.noun} {id} is listed",
+            status=404,
+            operation=operation.id,
+            method=operation.http_method,
+            path=operation.path,
+        )
+
+
+def may_pass(error: OpenRelayError) -> bool:
+    """Return whether the next poll may well succeed."""
+    if isinstance(error, ServerError):
+        return error.status != 501
+    return isinstance(error, ConnectionFailed | RateLimited | InvalidResponse | PaginationError)

@@ -1,0 +1,344 @@
+"""Who waits for what, and what is known of it. No I/O: the poller brings in what it has read.
+
+An observation counts for a wait only if its request was sent after the wait began: a state read before a
+restart says nothing about the time after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import heapq
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from openrelay_async.errors import OpenRelayError, WaitError, WaitFailed, WaitTimeout
+from openrelay_async.lifecycles import Goal, Lifecycle
+from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome, WaitProgress, WaitToken
+from openrelay_async.waiting import make_wait_error as _make
+
+R = TypeVar("R", bound=Living)
+
+_MISSES = 3
+"""Reads of a list without the id that end a wait, where a resource cannot be read singly."""
+
+
+class Waiter(Generic[R]):
+    """One wait for one id."""
+
+    __slots__ = ("after", "began", "deadline", "entry", "goal", "on_update", "options", "polled", "sink")
+
+    def __init__(
+        self,
+        entry: Entry[R],
+        goal: Goal,
+        options: WaitOptions,
+        on_update: OnUpdate[R] | None,
+        sink: asyncio.Future[R | None] | Sink[R],
+        *,
+        began: float,
+        deadline: float,
+        polled: int,
+        after: int,
+    ) -> None:
+        self.entry = entry
+        self.goal = goal
+        self.options = options
+        self.on_update = on_update
+        self.sink = sink
+        self.began = began
+        self.deadline = deadline
+        self.polled = polled
+        """The entry's polls when the wait began, less those of the wait that it goes on with."""
+        self.after = after
+        """Requests with this number or below were sent before."""
+
+    def __lt__(self, other: Waiter[R]) -> bool:
+        return self.deadline < other.deadline
+
+
+class Entry(Generic[R]):
+    """What is known of one id that somebody waits for."""
+
+    __slots__ = ("confirm", "failures", "id", "misses", "polls", "resource", "waiters")
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.waiters: tuple[Waiter[R], ...] = ()
+        self.resource: R | None = None
+        self.polls = 0
+        self.failures = 0
+        self.misses = 0
+        self.confirm = False
+        """Whether a list shows it at its goal, and the full reading must say so too."""
+
+
+class Sink(Generic[R]):
+    """Collects the outcomes of many waits, in the order in which they end."""
+
+    __slots__ = ("_arrival", "_outcomes")
+
+    def __init__(self) -> None:
+        self._outcomes: deque[WaitOutcome[R]] = deque()
+        self._arrival: asyncio.Future[None] | None = None
+
+    def put(self, outcome: WaitOutcome[R]) -> None:
+        self._outcomes.append(outcome)
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    async def get(self) -> WaitOutcome[R]:
+        while not self._outcomes:
+            self._arrival = asyncio.get_running_loop().create_future()
+            await self._arrival
+        return self._outcomes.popleft()
+
+
+class Roster(Generic[R]):
+    """The waits of one poller."""
+
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        *,
+        operation: str,
+        org_id: str | None,
+        parent: str | None,
+        scrub: Callable[[str], str],
+    ) -> None:
+        """Take what errors say: the operation that reads, and where the resource belongs.
+
+        Args:
+            scrub: takes what looks like a key out of the service's texts.
+        """
+        self.entries: dict[str, Entry[R]] = {}
+        self.fresh: dict[str, None] = {}
+        """Ids for which somebody began to wait since the last look began."""
+        self.requests = 0
+        """Number of the last request that was sent."""
+        self.changed_at = -math.inf
+        """When something last changed, or somebody began to wait."""
+        self._lifecycle = lifecycle
+        self._operation = operation
+        self._org_id = org_id
+        self._parent = parent
+        self._scrub = scrub
+        self._deadlines: list[Waiter[R]] = []
+        self.intervals: Counter[float] = Counter()
+        """How many ask for each longest interval."""
+
+    def join(
+        self,
+        id: str,
+        goal: Goal,
+        options: WaitOptions,
+        on_update: OnUpdate[R] | None,
+        sink: asyncio.Future[R | None] | Sink[R],
+        now: float,
+        resumed: WaitToken | None = None,
+    ) -> Waiter[R]:
+        """Note that somebody waits for an id."""
+        entry = self.entries.get(id)
+        if entry is None:
+            entry = self.entries[id] = Entry(id)
+        waiter = Waiter(
+            entry,
+            goal,
+            options,
+            on_update,
+            sink,
+            began=now - (resumed.elapsed if resumed else 0.0),
+            deadline=now + options.timeout,
+            polled=entry.polls - (resumed.polls if resumed else 0),
+            after=self.requests,
+        )
+        entry.waiters = (*entry.waiters, waiter)
+        self.fresh[id] = None
+        self.changed_at = now
+        if waiter.deadline != math.inf:
+            heapq.heappush(self._deadlines, waiter)
+        if options.interval is not None:
+            self.intervals[options.interval] += 1
+        return waiter
+
+    def leave(self, waiter: Waiter[R]) -> None:
+        """Forget a wait; nothing happens if it has ended already."""
+        entry = waiter.entry
+        if waiter not in entry.waiters:
+            return
+        entry.waiters = tuple(other for other in entry.waiters if other is not waiter)
+        if waiter.options.interval is not None:
+            self.release_interval(waiter.options.interval)
+        if not entry.waiters:
+            del self.entries[entry.id]
+            self.fresh.pop(entry.id, None)
+        if len(self._deadlines) > 2 * len(self.entries) + 64:
+            self._deadlines = [other for other in self._deadlines if other in other.entry.waiters]
+            heapq.heapify(self._deadlines)
+
+    def release_interval(self, interval: float) -> None:
+        self.intervals[interval] -= 1
+        if not self.intervals[interval]:
+            del self.intervals[interval]
+
+    def longest_interval(self) -> float | None:
+        """Return the shortest of the intervals that waits ask for, `None` if none does."""
+        return min(self.intervals) if self.intervals else None
+
+    # What the poller has read
+
+    def observe(self, entry: Entry[R], resource: R, request: int, now: float, *, full: bool) -> None:
+        """Take in a state that was read.
+
+        Args:
+            request: number of the request that read it.
+            full: whether it was read singly, with everything that lists do not show.
+        """
+        last, entry.resource = entry.resource, resource
+        entry.polls += 1
+        entry.failures = entry.misses = 0
+        if last is None or last.status != resource.status:
+            self.changed_at = now
+        for waiter in entry.waiters:
+            if waiter.after >= request:
+                continue
+            if waiter.on_update is not None and _differs(last, resource):
+                self._tell(waiter, waiter.on_update, resource, now)
+            verdict = waiter.goal.judge(resource.status)
+            if verdict == "hopeless":
+                error = WaitFailed(
+                    f"the {self._lifecycle.noun} {entry.id} is {resource.status}, "
+                    f"from where it does not become {waiter.goal.name}"
+                )
+                self._fail(waiter, error, now)
+            elif verdict == "reached":
+                self._reach(waiter, resource, full)
+
+    def _reach(self, waiter: Waiter[R], resource: R, full: bool) -> None:
+        goal = waiter.goal
+        if goal.returns == "listed" and not full:
+            self._finish(waiter, resource)
+        elif goal.returns == "nothing":
+            self._finish(waiter, None)
+        elif goal.returns == "read":
+            if not full:
+                waiter.entry.confirm = True
+            elif goal.flag is None or getattr(resource, goal.flag, None) is True:
+                self._finish(waiter, resource)
+
+    def _tell(self, waiter: Waiter[R], on_update: OnUpdate[R], resource: R, now: float) -> None:
+        progress = WaitProgress(
+            id=waiter.entry.id,
+            until=waiter.goal.name,
+            status=resource.status,
+            status_reason=self._reason(resource),
+            elapsed=now - waiter.began,
+            polls=waiter.entry.polls - waiter.polled,
+            resource=resource,
+        )
+        try:
+            on_update(progress)
+        except Exception as error:  # the caller's own code: its error belongs to its wait alone
+            self._finish(waiter, error)
+
+    def gone(self, entry: Entry[R], error: OpenRelayError) -> None:
+        """Take in that the service knows no such id."""
+        for waiter in entry.waiters:
+            if waiter.goal.gone and (waiter.goal.returns == "nothing" or entry.resource is not None):
+                self._finish(waiter, entry.resource if waiter.goal.returns != "nothing" else None)
+            else:
+                self._finish(waiter, copy.copy(error))
+
+    def miss(self, entry: Entry[R], error: OpenRelayError) -> None:
+        """Take in that a list does not have the id, where it cannot be read singly."""
+        entry.misses += 1
+        if entry.misses >= _MISSES:
+            self.gone(entry, error)
+
+    def refuse(self, entries: Iterable[Entry[R]], error: OpenRelayError) -> None:
+        """Take in an error that will not pass: it ends the waits."""
+        for entry in list(entries):
+            for waiter in entry.waiters:
+                self._finish(waiter, copy.copy(error))
+
+    def stumble(self, entries: Iterable[Entry[R]], error: OpenRelayError, now: float) -> None:
+        """Take in an error that may pass: it ends the waits that have seen too many in a row."""
+        for entry in list(entries):
+            entry.failures += 1
+            for waiter in entry.waiters:
+                if entry.failures > waiter.options.max_failures:
+                    message = f"{entry.failures} polls in a row failed, the last with: {error.message}"
+                    self._fail(waiter, WaitError(message), now, copy.copy(error))
+
+    def next_deadline(self) -> float:
+        while self._deadlines and self._deadlines[0] not in self._deadlines[0].entry.waiters:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0].deadline if self._deadlines else math.inf
+
+    def expire(self, now: float) -> None:
+        """End the waits whose time is up."""
+        while self.next_deadline() <= now:
+            waiter = heapq.heappop(self._deadlines)
+            seen = waiter.entry.resource
+            state = "was not seen" if seen is None else f"is {seen.status}"
+            error = WaitTimeout(
+                f"the {self._lifecycle.noun} {waiter.entry.id} {state} after {now - waiter.began:.1f} s "
+                f"of waiting for {waiter.goal.name}"
+            )
+            self._fail(waiter, error, now)
+
+    # How waits end
+
+    def _fail(
+        self, waiter: Waiter[R], error: WaitError, now: float, cause: OpenRelayError | None = None
+    ) -> None:
+        entry = waiter.entry
+        token = WaitToken(
+            self._lifecycle.kind,
+            entry.id,
+            waiter.goal.name,
+            self._org_id,
+            self._parent,
+            now - waiter.began,
+            entry.polls - waiter.polled,
+        )
+        reason = None if entry.resource is None else self._reason(entry.resource)
+        if reason:
+            reason = self._scrub(reason)
+            error.message = f"{error.message}: {reason}"
+            error.args = (error.message,)
+        self._finish(
+            waiter,
+            _make(
+                error, token, operation=self._operation, resource=entry.resource, reason=reason, cause=cause
+            ),
+        )
+
+    def _reason(self, resource: R) -> str | None:
+        reason: object = getattr(resource, self._lifecycle.reason, None)
+        return reason if isinstance(reason, str) and reason else None
+
+    def _finish(self, waiter: Waiter[R], result: R | Exception | None) -> None:
+        if waiter not in waiter.entry.waiters:
+            return
+        self.leave(waiter)
+        sink = waiter.sink
+        if isinstance(sink, Sink):
+            if isinstance(result, Exception):
+                sink.put(WaitOutcome(waiter.entry.id, None, result))
+            else:
+                sink.put(WaitOutcome(waiter.entry.id, result))
+        elif not sink.done():
+            if isinstance(result, Exception):
+                sink.set_exception(result)
+            else:
+                sink.set_result(result)
+
+
+def _differs(last: R | None, now: R) -> bool:
+    """Return whether there is something to tell. Two readings of different shape differ in status only."""
+    if last is None or type(last) is not type(now):
+        return last is None or last.status != now.status
+    return last != now

@@ -1,0 +1,174 @@
+"""What a wait tells while it runs, gives at its end, and raises without its goal: values, no I/O."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeGuard, TypeVar
+
+import orjson
+from attrs import frozen
+
+from openrelay_async.config import check_integer, check_seconds
+from openrelay_async.errors import OpenRelayError, WaitError
+
+DEFAULT_TIMEOUT = 1800.0
+DEFAULT_FAILURES = 10
+
+
+class Living(Protocol):
+    """A resource that changes over time."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+@frozen
+class WaitProgress(Generic[R_co]):
+    """How far a wait has come; told when the resource was first seen, and whenever it has changed."""
+
+    id: str
+    until: str
+    status: str
+    status_reason: str | None
+    elapsed: float
+    """Seconds since the wait began."""
+    polls: int
+    """How often the resource has been read."""
+    resource: R_co
+    """The resource itself."""
+
+    def __str__(self) -> str:
+        reason = f" ({self.status_reason})" if self.status_reason else ""
+        return f"{self.id}: {self.status}{reason} after {self.elapsed:.0f} s, waiting for {self.until}"
+
+
+@frozen
+class WaitOutcome(Generic[R_co]):
+    """How one of many waits ended: with the resource, or with an error."""
+
+    id: str
+    resource: R_co | None = None
+    error: Exception | None = None
+
+    def get(self) -> R_co:
+        """Return the resource.
+
+        Raises:
+            Exception: the wait's error, if it has one.
+        """
+        if self.error is not None or self.resource is None:
+            raise self.error or LookupError(f"{self.id} is gone")
+        return self.resource
+
+
+OnUpdate = Callable[[WaitProgress[R_co]], object]
+"""Is told of each change; what it raises ends that wait."""
+
+
+@frozen
+class WaitOptions:
+    """What holds for a wait besides its goal."""
+
+    timeout: float = DEFAULT_TIMEOUT
+    interval: float | None = None
+    max_failures: int = DEFAULT_FAILURES
+
+    @classmethod
+    def check(cls, timeout: float, interval: float | None, max_failures: int) -> WaitOptions:
+        """Return the checked options.
+
+        Raises:
+            ConfigurationError: not a number, or not above zero.
+        """
+        return cls(
+            check_seconds("timeout", timeout),
+            None if interval is None else check_seconds("interval", interval),
+            check_integer("max_failures", max_failures, minimum=0),
+        )
+
+
+@frozen
+class WaitToken:
+    """What must be known to go on with a wait elsewhere; as text it is opaque, and holds no secret."""
+
+    kind: str
+    id: str
+    until: str
+    org_id: str | None = None
+    parent: str | None = None
+    """The Kubernetes cluster of a node pool."""
+    elapsed: float = 0.0
+    polls: int = 0
+
+    def encode(self) -> str:
+        row = [self.kind, self.id, self.until, self.org_id, self.parent, round(self.elapsed, 3), self.polls]
+        return base64.urlsafe_b64encode(orjson.dumps(row)).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str, kind: str) -> WaitToken:
+        """Return what the token of a `WaitError` holds.
+
+        Raises:
+            ValueError: not such a token, or one of another kind of resource.
+        """
+        row: object = None
+        try:
+            row = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        except (binascii.Error, orjson.JSONDecodeError, TypeError, ValueError):
+            row = None
+        if not _is_row(row):
+            raise ValueError("not the token of a wait")
+        token = cls(*row)
+        if token.kind != kind:
+            raise ValueError(f"this token is of a wait on {token.kind}, not {kind}")
+        return token
+
+
+def _is_row(row: object) -> TypeGuard[tuple[str, str, str, str | None, str | None, float, int]]:
+    if not isinstance(row, list) or len(row) != 7:
+        return False
+    names, optional, (elapsed, polls) = row[:3], row[3:5], row[5:]
+    return (
+        all(isinstance(name, str) and name for name in names)
+        and all(name is None or isinstance(name, str) for name in optional)
+        and isinstance(elapsed, int | float)
+        and math.isfinite(elapsed)
+        and isinstance(polls, int)
+    )
+
+
+E = TypeVar("E", bound=WaitError)
+
+
+def make_wait_error(
+    error: E,
+    token: WaitToken,
+    *,
+    operation: str,
+    resource: Living | None,
+    reason: str | None,
+    cause: OpenRelayError | None = None,
+) -> E:
+    """Return the error of a wait with what was last known, and with the facts of the request that failed."""
+    if cause is not None:
+        error._with(**{name: getattr(cause, name) for name in OpenRelayError.FIELDS})
+        error.__cause__ = cause
+    return error._with(
+        operation=operation,
+        resource_id=token.id,
+        until=token.until,
+        state=None if resource is None else resource.status,
+        status_reason=reason,
+        resource=resource,
+        elapsed=token.elapsed,
+        polls=token.polls,
+        token=token.encode(),
+    )
