@@ -6,7 +6,9 @@ import re
 from typing import NoReturn
 
 from openrelay_async.errors import ConfigurationError
+from openrelay_async.key_access import KeyAccess
 from openrelay_async.redaction import HeaderValue, Secret
+from openrelay_async.single_flight import SingleFlight
 
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
@@ -14,11 +16,18 @@ _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 class Credential:
     """A key with the header that carries it. Two of them are the same only if they are one object."""
 
-    __slots__ = ("__weakref__", "header", "secret")
+    __slots__ = ("__weakref__", "access", "expiry_told", "header", "in_flight", "learning", "secret")
 
     def __init__(self, secret: Secret) -> None:
         self.secret = secret
         self.header = HeaderValue(f"Bearer {secret.reveal()}")
+        self.access: KeyAccess | None = None
+        """What whoami said of it, once it was asked."""
+        self.learning: SingleFlight[None] = SingleFlight()
+        """Asks whoami once for all calls that were refused together."""
+        self.in_flight: set[object] = set()
+        """A mark for each request under way with it, in any thread: adding and discarding are atomic."""
+        self.expiry_told = False
 
     def __repr__(self) -> str:
         return f"Credential({self.secret!r})"

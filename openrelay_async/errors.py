@@ -147,15 +147,26 @@ class PermissionDenied(ApiError):
     """403: a valid credential without the scope, the permission or the organization.
 
     Attributes:
-        permission: what was missing, where the service says so.
+        permission: the permission that the operation needs.
         denied_by: `role`, `key`, `org_policy` or `platform`.
         policies: ids of the policies that denied.
+        scope: the scope that the operation needs.
+        granted: the scopes that the key has, from whoami; empty if that could not be asked.
     """
 
-    FIELDS: ClassVar[tuple[str, ...]] = (*ApiError.FIELDS, "permission", "denied_by", "policies")
+    FIELDS: ClassVar[tuple[str, ...]] = (
+        *ApiError.FIELDS,
+        "permission",
+        "denied_by",
+        "policies",
+        "scope",
+        "granted",
+    )
     permission: str | None = None
     denied_by: str | None = None
     policies: tuple[str, ...] = ()
+    scope: str | None = None
+    granted: tuple[str, ...] = ()
 
 
 class NotFound(ApiError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TypeVar
 
 from attrs import frozen
@@ -93,6 +94,16 @@ class WaitTick(CallEvent):
     """Seconds until the next look."""
 
 
+@frozen(kw_only=True)
+class KeyExpiring:
+    """The key in use expires within a week. Told once for a key, as soon as whoami says so."""
+
+    key_id: str | None
+    name: str | None
+    expires_at: datetime
+    seconds_left: float
+
+
 class Hooks:
     """The methods of the caller's hooks, found once."""
 
@@ -103,7 +114,7 @@ class Hooks:
     on_response: tuple[Callable[[AttemptEnded], object], ...]
     on_retry: tuple[Callable[[RetryPlanned], object], ...]
     on_wait_tick: tuple[Callable[[WaitTick], object], ...]
-    on_key_expiring: tuple[Callable[[object], object], ...]
+    on_key_expiring: tuple[Callable[[KeyExpiring], object], ...]
 
     def __init__(self, hooks: Iterable[object] = ()) -> None:
         hooks = tuple(hooks)

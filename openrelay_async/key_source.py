@@ -40,11 +40,11 @@ def conceal_key(given: None) -> None: ...
 def conceal_key(given: str | Secret | None) -> Secret | None: ...
 @overload
 def conceal_key(given: KeyInput) -> Secret | KeyProvider | None: ...
-def conceal_key(given: KeyInput) -> Secret | KeyProvider | None:
+def conceal_key(given: object) -> object:
     """Return what was given with a text as a `Secret`. It cannot fail, so no traceback shows the text."""
     if isinstance(given, bytes | bytearray):
         # A mistake that will be refused: until then it must not be shown either.
-        return Payload(bytes(given))  # not a key, as the check will say
+        return Payload(bytes(given))
     return Secret(given) if isinstance(given, str) else given
 
 

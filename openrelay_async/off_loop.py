@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -26,12 +27,12 @@ async def run_off_loop(function: Callable[[], T]) -> T:
         try:
             result = context.run(function)
         except BaseException as error:  # handed to the caller, whatever it is
-            settle = _set_error, error
+            settle = functools.partial(_set_error, future, error)
         else:
-            settle = _set_result, result
+            settle = functools.partial(_set_result, future, result)
         # The loop may be gone by now: then nobody waits.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle[0], future, settle[1])
+            loop.call_soon_threadsafe(settle)
 
     threading.Thread(target=run, name="openrelay-off-loop", daemon=True).start()
     return await future

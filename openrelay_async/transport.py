@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from weakref import WeakSet
 
+import attrs
 from attrs import define, field, frozen
 
 from openrelay_async import recording
@@ -24,8 +25,10 @@ from openrelay_async.errors import (
     OpenRelayError,
     RequestTimeout,
 )
+from openrelay_async.generated.operations import WHOAMI
 from openrelay_async.hooks import AttemptEnded, AttemptStarted, Hooks, Queued, RetryPlanned, tell
 from openrelay_async.http_session import HttpSession
+from openrelay_async.key_inquiry import explain_refusal, note_access
 from openrelay_async.key_source import KeySource
 from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
@@ -33,6 +36,9 @@ from openrelay_async.redaction import Payload, Secret, scrub_text
 from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
 from openrelay_async.retry import RetryBudget, RetryPolicy, decide
 from openrelay_async.retry_after import parse_retry_after
+
+_REFUSALS = frozenset({401, 403})
+_ONE_ATTEMPT = RetryPolicy(max_attempts=1)
 
 
 @define(eq=False)
@@ -95,7 +101,7 @@ class Transport:
 
         Raises:
             OpenRelayError: any of its kinds. `CancelledError` passes as it is, and so does what the
-                caller's own file or key provider raises.
+                caller's own file raises.
         """
         shared = self.shared
         if shared.refusing is not None:
@@ -137,6 +143,8 @@ class Transport:
             outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
             if isinstance(outcome, HttpResponse):
                 if outcome.status < 300:
+                    if request.operation is WHOAMI and credential is not None:
+                        note_access(credential, outcome, shared.hooks, clock.wall())
                     return outcome
                 if _was_done_before(request, outcome, maybe_applied):
                     return HttpResponse(204, outcome.headers, Payload(b""))
@@ -149,6 +157,8 @@ class Transport:
                         self._tell_retry(request, attempt, 0.0, "status 401, and the key has changed")
                         continue
             progress = Progress(attempt, deadline, maybe_applied)
+            if isinstance(outcome, HttpResponse) and outcome.status in _REFUSALS:
+                raise await self._refusal(request, outcome, credential, pool, progress)
             delay = self._plan_retry(request, outcome, progress)
             maybe_applied = maybe_applied or _may_have_acted(request, outcome)
             await clock.sleep(delay)
@@ -159,7 +169,8 @@ class Transport:
         operation = request.operation
         if operation.authentication == "none":
             return None
-        if self.key_source.current is None and operation.authentication == "required":
+        asks = self.key_source.has_key or operation.authentication == "required"
+        if self.key_source.current is None and asks:
             try:
                 async with asyncio.timeout(None if timeout == math.inf else timeout):
                     credential = await self.key_source.get()
@@ -179,8 +190,29 @@ class Transport:
         try:
             async with asyncio.timeout(None if remaining == math.inf else remaining):
                 return await self.key_source.replace(refused)
-        except TimeoutError:
+        except (TimeoutError, ConfigurationError):
+            # The service's refusal is what the caller has to see.
             return None
+
+    async def _refusal(
+        self,
+        request: HttpRequest,
+        response: HttpResponse,
+        credential: Credential | None,
+        pool: LoopPool,
+        progress: Progress,
+    ) -> OpenRelayError:
+        """Return the error of a 401 or 403 with what was needed and what the key has."""
+        body = parse_error_body(response, self.shared.known_secrets())
+        error = self._error(request, response, body, None, progress)
+        asking = attrs.evolve(self, retry=_ONE_ATTEMPT)
+
+        async def ask(limit: float) -> None:
+            await asking._send(HttpRequest(WHOAMI, WHOAMI.path), pool, limit, whole=True)
+
+        remaining = progress.deadline - self.shared.clock.monotonic()
+        await explain_refusal(error, request, credential, ask, remaining)
+        return error
 
     async def _attempt(
         self,
@@ -195,10 +227,11 @@ class Transport:
         shared, clock = self.shared, self.shared.clock
         operation, hooks = request.operation, shared.hooks
         began, outcome = 0.0, None
-        keeps_slot = False
+        keeps_slot, mark = False, object()
         try:
             headers = dict(request.headers)
             if credential is not None:
+                credential.in_flight.add(mark)
                 headers["Authorization"] = credential.header
             base_url = self.endpoints.api if operation.host == "api" else self.endpoints.inference
             if hooks.on_response:
@@ -228,6 +261,8 @@ class Transport:
                 recording.keep(shared, operation.id, outcome, attempt)
             return outcome
         finally:
+            if credential is not None:
+                credential.in_flight.discard(mark)
             if not keeps_slot:
                 pool.slots.release()
             if hooks.on_response:

@@ -1,0 +1,85 @@
+"""Asks the service what a credential is, when a refusal or an expiry has to be explained."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from openrelay_async.credentials import Credential
+from openrelay_async.errors import OpenRelayError, PermissionDenied, Unauthenticated
+from openrelay_async.generated.operations import WHOAMI
+from openrelay_async.hooks import Hooks, KeyExpiring, tell
+from openrelay_async.key_access import read_access
+from openrelay_async.messages import HttpRequest, HttpResponse
+from openrelay_async.refusals import explain_forbidden, explain_unauthenticated
+
+logger = logging.getLogger("openrelay_async")
+
+LONGEST_INQUIRY = 5.0
+"""Seconds that an explanation may take, even if the call has more left."""
+
+EXPIRY_NOTICE = 7 * 86400.0
+"""Seconds before a key's expiry from which on it is told."""
+
+Ask = Callable[[float], Awaitable[object]]
+"""Sends whoami within so many seconds; its answer is noted on the credential by `note_access`."""
+
+
+async def explain_refusal(
+    error: OpenRelayError, request: HttpRequest, credential: Credential | None, ask: Ask, remaining: float
+) -> None:
+    """Add to a 401 or 403 what was needed and what the credential has.
+
+    Args:
+        ask: used at most once for a credential, however many calls are refused.
+        remaining: seconds left of the call.
+    """
+    if isinstance(error, Unauthenticated) and request.operation.authentication != "none":
+        explain_unauthenticated(error, request.operation, credential and credential.secret)
+    if isinstance(error, PermissionDenied):
+        if credential is not None and credential.access is None and request.operation is not WHOAMI:
+            await _learn(credential, ask, min(remaining, LONGEST_INQUIRY))
+        explain_forbidden(error, request, credential and credential.access)
+
+
+async def _learn(credential: Credential, ask: Ask, limit: float) -> None:
+    if limit <= 0:
+        return
+
+    async def run() -> None:
+        await ask(limit)
+
+    try:
+        async with asyncio.timeout(limit):
+            await credential.learning.run(run)
+    except (TimeoutError, OpenRelayError):
+        # The refusal itself is what the caller has to see; this was only to explain it.
+        return
+
+
+def note_access(credential: Credential, response: HttpResponse, hooks: Hooks, now: float) -> None:
+    """Remember what whoami said of a credential, and tell once if it expires soon.
+
+    Args:
+        now: Unix time.
+    """
+    access = read_access(response.body.data)
+    credential.access = access
+    if access is None or access.expires_at is None or credential.expiry_told:
+        return
+    left = access.expires_at.timestamp() - now
+    if left > EXPIRY_NOTICE:
+        return
+    credential.expiry_told = True
+    event = KeyExpiring(
+        key_id=access.key_id, name=access.key_name, expires_at=access.expires_at, seconds_left=max(left, 0.0)
+    )
+    logger.warning(
+        "API key %s (%s) expires at %s: rotate it with client.api_keys.rotate()",
+        access.key_id,
+        credential.secret,
+        datetime.fromtimestamp(access.expires_at.timestamp(), UTC).isoformat(timespec="seconds"),
+    )
+    tell(hooks.on_key_expiring, event)
