@@ -19,13 +19,21 @@ import functools
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from itertools import chain, repeat, starmap
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
-from openrelay_async.redaction import Secret
+from openrelay_async.decoded_values import (
+    SCALARS,
+    StructureError,
+    join_path,
+    name_json_type,
+    read_time,
+)
+
+__all__ = ["Reader", "StructureError", "structure", "structure_empty", "structure_list"]
 
 T = TypeVar("T")
 
@@ -45,20 +53,14 @@ MANY: Final = 12
 """From how many rows on reading by column pays."""
 MOST_REMEMBERED: Final = 64
 """How many combinations of types a reader remembers."""
-
-
-class StructureError(ValueError):
-    """JSON that is not what the API description says. It names the place and the types, never a value."""
-
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(path, problem)
-        self.path = path
-        """Where, in wire names: `items[3].createdAt`. Empty for the whole."""
-        self.problem = problem
-        """What is wrong there: `missing`, or `must be an integer, is a string`."""
-
-    def __str__(self) -> str:
-        return f"{self.path or 'the answer'}: {self.problem}"
+_UNCHANGED: Final = frozenset({"string", "integer", "number", "boolean", "json"})
+"""Kinds whose values are the JSON decoder's own."""
+_EXACT: Final[Mapping[str, type[object]]] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+}
 
 
 def structure(raw: object, model: type[T]) -> T:
@@ -96,7 +98,7 @@ def structure_list(raw: object, item: type[T], *, at: str = "") -> list[T]:
     try:
         return reader.read_list(raw)
     except StructureError as error:
-        path, problem = _join(at, error.path), error.problem
+        path, problem = join_path(at, error.path), error.problem
     del raw
     raise StructureError(path, problem)
 
@@ -164,7 +166,7 @@ class Reader(Generic[T]):
             try:
                 values[index] = convert(values[index], raw)
             except StructureError as error:
-                error.path = _join(self._names[index], error.path)
+                error.path = join_path(self._names[index], error.path)
                 raise
         draft: Any = self._draft()
         extra = NOTHING_EXTRA if self._known.issuperset(raw) else self._keep_unknown(raw)
@@ -178,7 +180,7 @@ class Reader(Generic[T]):
             try:
                 field.read(raw.get(field.wire), raw)
             except StructureError as error:
-                error.path = _join(field.wire, error.path)
+                error.path = join_path(field.wire, error.path)
                 raise
 
     def read_list(self, raw: object) -> list[T]:
@@ -197,7 +199,7 @@ class Reader(Generic[T]):
             try:
                 models.append(self.read(row))
             except StructureError as error:
-                error.path = _join(f"[{index}]", error.path)
+                error.path = join_path(f"[{index}]", error.path)
                 raise
         return models
 
@@ -308,7 +310,7 @@ class _Field:
 def _make_reader(owner: type[object], kind: Kind) -> Callable[[object], object]:
     """Return the function that reads a value of a kind, which is not null."""
     if isinstance(kind, str):
-        return _SCALARS[kind]
+        return SCALARS[kind]
     shape, inner = kind
     if shape == "model":
         model = find_model(owner, str(inner))
@@ -330,7 +332,7 @@ def _read_items(read_item: Callable[[object], object], value: object) -> list[ob
         try:
             items.append(read_item(item))
         except StructureError as error:
-            error.path = _join(f"[{index}]", error.path)
+            error.path = join_path(f"[{index}]", error.path)
             raise
     return items
 
@@ -341,7 +343,7 @@ def _read_map(read_item: Callable[[object], object], value: object) -> dict[str,
     try:
         return {key: read_item(item) for key, item in value.items()}
     except StructureError as error:
-        error.path = _join("[…]", error.path)  # keys are data, which may be private: errors name none
+        error.path = join_path("[…]", error.path)  # keys are data, which may be private: errors name none
         raise
 
 
@@ -352,105 +354,3 @@ def find_model(owner: type[object], name: str) -> type[object]:
         if isinstance(found, type):
             return found
     raise TypeError(f"{owner.__name__} refers to {name}, which its module does not have")
-
-
-def _join(outer: str, inner: str) -> str:
-    return f"{outer}.{inner}" if outer and inner and not inner.startswith("[") else outer + inner
-
-
-def name_json_type(value: object) -> str:
-    """Return what JSON calls the type of a decoded value: `a string`, `null`."""
-    return next((name for kind, name in _JSON_TYPES if isinstance(value, kind)), f"a {type(value).__name__}")
-
-
-_JSON_TYPES: Final[tuple[tuple[type[object], str], ...]] = (
-    (bool, "a boolean"),
-    (str, "a string"),
-    (int, "an integer"),
-    (float, "a number"),
-    (list, "an array"),
-    (dict, "an object"),
-    (type(None), "null"),
-)
-
-
-def read_string(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise StructureError("", f"must be a string, is {name_json_type(value)}")
-
-
-def read_secret(value: object) -> Secret:
-    if isinstance(value, str | Secret):
-        return Secret(value)
-    raise StructureError("", f"must be a string, is {name_json_type(value)}")
-
-
-def read_integer(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise StructureError("", f"must be an integer, is {name_json_type(value)}")
-
-
-def read_number(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
-    raise StructureError("", f"must be a number, is {name_json_type(value)}")
-
-
-def read_boolean(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise StructureError("", f"must be a boolean, is {name_json_type(value)}")
-
-
-def read_time(value: object) -> datetime | None:
-    """Return an RFC 3339 time. More than six decimals are cut: a `datetime` has microseconds."""
-    if not isinstance(value, str):
-        raise StructureError("", f"must be an RFC 3339 time, is {name_json_type(value)}")
-    if value == "":
-        return None
-    try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise StructureError("", "must be an RFC 3339 time with an offset, is another text")
-    return time
-
-
-def read_date(value: object) -> date | None:
-    """Return an ISO 8601 calendar date."""
-    if not isinstance(value, str):
-        raise StructureError("", f"must be a date, is {name_json_type(value)}")
-    if value == "":
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        pass
-    raise StructureError("", "must be a date such as 2026-10-31, is another text")
-
-
-def read_json(value: object) -> object:
-    return value
-
-
-_SCALARS: Final[Mapping[str, Callable[[object], object]]] = {
-    "string": read_string,
-    "secret": read_secret,
-    "integer": read_integer,
-    "number": read_number,
-    "boolean": read_boolean,
-    "time": read_time,
-    "date": read_date,
-    "json": read_json,
-}
-_UNCHANGED: Final = frozenset({"string", "integer", "number", "boolean", "json"})
-"""Kinds whose values are the JSON decoder's own."""
-_EXACT: Final[Mapping[str, type[object]]] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-}
