@@ -1,0 +1,95 @@
+"""The order of the modules: each imports only from those above it.
+
+A package that stands for its modules ends in `.*`. A new module is added where it belongs: below all that
+it imports.
+"""
+
+from __future__ import annotations
+
+LAYERS: dict[str, list[str]] = {
+    "values": ["version", "unset", "redaction", "errors", "clock", "operation"],
+    "pure policy: no await, no I/O": [
+        "config",
+        "wire",
+        "request_path",
+        "retry_after",
+        "scope_rules",
+        "key_access",
+        "decoded_values",
+        "structuring",
+        "model",
+        "signatures",
+        "hooks",
+    ],
+    "credentials": ["single_flight", "off_loop", "credentials", "key_providers", "key_source"],
+    "what is generated from the description, first part": [
+        "generated",
+        "generated.operations",
+        "generated.models.*",
+    ],
+    "requests and answers": [
+        "models",
+        "download",
+        "upload",
+        "pagination",
+        "messages",
+        "scopes",
+        "refusals",
+        "key_inquiry",
+        "retry",
+        "responses",
+        "recording",
+    ],
+    "I/O": [
+        "attempt_timer",
+        "connector",
+        "proxies",
+        "content_encoding",
+        "failures",
+        "response_stream",
+        "loop_pool",
+        "http_session",
+        "transport",
+    ],
+    "patterns over send": [
+        "page_reading",
+        "lifecycles",
+        "waiting",
+        "watching",
+        "roster",
+        "poll_pace",
+        "poll_source",
+        "poll_timer",
+        "fleet",
+        "organization",
+        "raw_request",
+        "bulk_calls",
+    ],
+    "resources": ["resource", "calls", "fleets", "generated.resources.*"],
+    "webhooks": [
+        "events",
+        "webhook_secrets",
+        "webhook_store",
+        "webhook_verification",
+        "webhook_inbox",
+        "webhook_receivers",
+        "webhooks",
+    ],
+    "hand-written additions to generated resources": ["resources.*"],
+    "the client": ["client", ""],
+    "on top of it": ["emulator.*", "keys", "display", "distributed", "pytest_plugin", "demo"],
+}
+"""Modules of `openrelay_async` from the top down; `""` is the package itself."""
+
+SYNC_LAYERS: dict[str, list[str]] = {
+    "the bridge": ["resource", "daemon_executor", "crossing", "running_loop", "loop_thread"],
+    "resources": ["iteration", "generated.*", "resources.*"],
+    "the client": ["client", ""],
+}
+"""Modules of `openrelay_sync`, which may import all of `openrelay_async`."""
+
+LONGEST = 380
+"""Lines that a hand-written module may have: about 350, says the design."""
+
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc", "shared_code"}
+"""Names that say nothing of what a module is about."""
