@@ -139,15 +139,14 @@ class HttpSession:
     async def acquire(self, pool: LoopPool, remaining: float) -> bool:
         """Take a place among the connections; return whether one became free in time.
 
-        The caller gives it back with `pool.slots.release()`.
+        The caller gives it back with `pool.slots.give_back()`.
 
         Args:
             remaining: seconds left of the call; the queue's own limit may be less.
         """
-        timer = AttemptTimer(pool.loop, self._queue_limit(remaining))
-        pool.waiting += 1
+        timer = AttemptTimer(pool.limits, self._queue_limit(remaining))
         try:
-            await pool.slots.acquire()
+            await pool.slots.take()
         except asyncio.CancelledError:
             if not timer.stop():
                 raise
@@ -155,8 +154,6 @@ class HttpSession:
         else:
             timer.stop()
             return True
-        finally:
-            pool.waiting -= 1
 
     def describe_queue(self, remaining: float) -> str:
         """Return the message of a call for which no place became free."""
@@ -200,7 +197,7 @@ class HttpSession:
         state = AttemptState()
         token = current_attempt.set(state)
         moves = request.upload is not None or request.streamed
-        timer = AttemptTimer(pool.loop, limit, idle=moves, within=within)
+        timer = AttemptTimer(pool.limits, limit, idle=moves, within=within)
         response: aiohttp.ClientResponse | None = None
         outcome: Outcome
         try:
@@ -217,6 +214,7 @@ class HttpSession:
                 stream = ResponseStream(
                     response,
                     request,
+                    pool.limits,
                     attempts=number,
                     idle_limit=limit,
                     until=timer.until if whole else math.inf,

@@ -19,8 +19,10 @@ from typing import cast
 
 import aiohttp
 
+from openrelay_async.attempt_timer import Limits
 from openrelay_async.config import PoolLimits
 from openrelay_async.connector import PoolConnector
+from openrelay_async.slots import Slots
 
 NO_LIMIT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 """aiohttp's limits are off: its total includes waiting for the pool, and ours are one timer."""
@@ -39,11 +41,11 @@ class LoopPool:
         "_pid",
         "connector",
         "idle",
+        "limits",
         "loop",
         "running",
         "session",
         "slots",
-        "waiting",
     )
 
     def __init__(
@@ -61,8 +63,8 @@ class LoopPool:
             owner: whose pool it is; it is referenced weakly.
         """
         self.loop = loop
-        self.slots = asyncio.Semaphore(limits.max_connections)
-        self.waiting = 0
+        self.limits = Limits(loop)
+        self.slots = Slots(loop, limits.max_connections)
         self.running = 0
         self.idle = asyncio.Event()
         self.idle.set()
@@ -108,7 +110,7 @@ class LoopPool:
 
     def end_stream(self) -> None:
         """Note that a call ends which kept its connection after it was answered."""
-        self.slots.release()
+        self.slots.give_back()
         self.leave()
 
     async def aclose(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from openrelay_async.redaction import Payload, Secret
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 NO_HEADERS: Mapping[str, str] = {}
 
 
-@frozen
+# Not frozen, though nobody changes them: a frozen instance costs three times as much to make, and these two
+# are made for every request.
+@define(eq=False)
 class HttpRequest:
     """One call's request, the same for each of its attempts."""
 
@@ -53,7 +55,7 @@ class HttpRequest:
         return self.operation.http_method in {"GET", "HEAD"} and self.operation.idempotent
 
 
-@frozen
+@define(eq=False)
 class HttpResponse:
     """The answer to one attempt, read to its end (or to its headers, if it is streamed)."""
 

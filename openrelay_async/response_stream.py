@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 
 import aiohttp
 
-from openrelay_async.attempt_timer import AttemptTimer
+from openrelay_async.attempt_timer import AttemptTimer, Limits
 from openrelay_async.content_encoding import ContentDecoder, MalformedBodyError
 from openrelay_async.failures import describe_failure, timeout_failure
 from openrelay_async.messages import AttemptFailure, HttpRequest
@@ -19,12 +18,13 @@ _LARGEST_PIECE = 1024 * 1024
 class ResponseStream:
     """An open answer. It keeps its connection, and its place in the queue, until `chunks()` ends."""
 
-    __slots__ = ("_attempts", "_idle_limit", "_release", "_request", "_response", "_until")
+    __slots__ = ("_attempts", "_idle_limit", "_limits", "_release", "_request", "_response", "_until")
 
     def __init__(
         self,
         response: aiohttp.ClientResponse,
         request: HttpRequest,
+        limits: Limits,
         *,
         attempts: int,
         idle_limit: float,
@@ -34,6 +34,7 @@ class ResponseStream:
         """Take over an answer whose headers are there.
 
         Args:
+            limits: those of the running loop.
             attempts: requests that it took to get it.
             idle_limit: seconds in which nothing comes before it is given up.
             until: the loop's time at which it must be complete.
@@ -41,6 +42,7 @@ class ResponseStream:
         """
         self._response = response
         self._request = request
+        self._limits = limits
         self._attempts = attempts
         self._idle_limit = idle_limit
         self._until = until
@@ -87,9 +89,8 @@ class ResponseStream:
         return None if encoding.lower() == "identity" else ContentDecoder(encoding)
 
     async def _next_piece(self) -> bytes | AttemptFailure:
-        loop = asyncio.get_running_loop()
-        within = self._until - loop.time()
-        timer = AttemptTimer(loop, self._idle_limit, within=within)
+        within = self._until - self._limits.loop.time()
+        timer = AttemptTimer(self._limits, self._idle_limit, within=within)
         try:
             piece = await self._response.content.readany()
         except BaseException as error:

@@ -135,11 +135,9 @@ class Transport:
         attempt, maybe_applied, renewed = 0, False, False
         while True:
             attempt += 1
-            if pool.slots.locked():
+            if not pool.slots.take_now():
                 await self._queue(request, pool, Progress(attempt, deadline, maybe_applied))
                 credential = credential and (self.key_source.current or credential)
-            else:
-                await pool.slots.acquire()
             outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
             if isinstance(outcome, HttpResponse):
                 if outcome.status < 300:
@@ -264,7 +262,7 @@ class Transport:
             if credential is not None:
                 credential.in_flight.discard(mark)
             if not keeps_slot:
-                pool.slots.release()
+                pool.slots.give_back()
             if hooks.on_response:
                 # Here, because an attempt that was cancelled has ended as well.
                 elapsed = clock.monotonic() - began
@@ -283,7 +281,7 @@ class Transport:
                 operation=operation.id,
                 method=operation.http_method,
                 path=operation.path,
-                waiting=pool.waiting,
+                waiting=pool.slots.waiting,
             )
             tell(shared.hooks.on_queue, queued)
         remaining = progress.deadline - shared.clock.monotonic()
