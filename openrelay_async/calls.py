@@ -22,6 +22,7 @@ from openrelay_async.organization import DefaultOrganization
 from openrelay_async.page_reading import check_cursor, page_query, read_page
 from openrelay_async.pagination import Page, PagedCall
 from openrelay_async.redaction import Payload, Secret
+from openrelay_async.request_path import encode_path_id, expand_path
 from openrelay_async.responses import encode_json_body, invalid_response
 from openrelay_async.structuring import StructureError, structure, structure_empty, structure_list
 from openrelay_async.transport import Transport
@@ -30,9 +31,8 @@ from openrelay_async.wire import (
     Field,
     check_idempotency_key,
     encode_fields,
-    encode_path_id,
     encode_query,
-    expand_path,
+    snake_case,
 )
 
 T = TypeVar("T")
@@ -180,9 +180,10 @@ class ClientCalls:
             check_cursor(operation, cursor)
         filters = encode_query(query)
         limit = _checked(timeout)
-        for value in path:
-            # Here, not at the first page: a wrong argument is told where it is given.
-            encode_path_id(value, "id")
+        # Here, not at the first page: a wrong argument is told where it is given.
+        ids = path if org_id is None else (org_id, *path)
+        for name, value in zip(operation.path_names[-len(ids) :], ids, strict=False):
+            encode_path_id(value, snake_case(name))
 
         async def fetch(at: str | None) -> Page[T]:
             full_path, remaining = await self._with_organization(path, org_id, limit, operation)
@@ -267,8 +268,10 @@ def _make_request(
     body: Sequence[Field] = (),
     idempotency_key: str | None = None,
 ) -> HttpRequest:
-    payload, headers = None, NO_HEADERS
     place = operation.idempotency_key
+    if place is None and operation.body is None and not query:
+        return HttpRequest(operation, expand_path(operation, path))
+    payload, headers = None, NO_HEADERS
     if place is not None:
         # Made once, before the first attempt: every attempt carries the same.
         given = str(uuid.uuid4()) if idempotency_key is None else idempotency_key

@@ -49,7 +49,9 @@ def check_integer(name: str, value: object, *, minimum: int) -> int:
         ConfigurationError: anything else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ConfigurationError(f"{name} must be an integer of at least {minimum}, not {value!r}")
+        # Only a number is shown: another value may be a key that went astray.
+        shown = str(value) if type(value) is int else type(value).__name__
+        raise ConfigurationError(f"{name} must be an integer of at least {minimum}, not {shown}")
     return value
 
 

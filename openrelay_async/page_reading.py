@@ -7,6 +7,7 @@ from typing import TypeVar
 from openrelay_async.operation import Operation, Pagination
 from openrelay_async.pagination import Page
 from openrelay_async.structuring import StructureError, structure_list
+from openrelay_async.wire import is_unicode
 
 T = TypeVar("T")
 
@@ -31,8 +32,10 @@ def check_cursor(operation: Operation, cursor: object) -> None:
         raise TypeError(f"cursor must be str, not {type(cursor).__name__}")
     if not cursor:
         raise ValueError("cursor must not be empty; leave it out for the first page")
+    if not is_unicode(cursor):
+        raise ValueError("cursor is not valid Unicode text")
     if _paging(operation).style == "offset" and not (cursor.isascii() and cursor.isdigit()):
-        raise ValueError("this list's cursor is a number of items, as next_cursor gives it")
+        raise ValueError("cursor of this list is a number of items, as next_cursor gives it")
 
 
 def read_page(

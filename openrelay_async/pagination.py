@@ -51,6 +51,8 @@ class PagedCall(Generic[T]):
             raise TypeError(f"max_items must be int or None, not {type(max_items).__name__}")
         if max_items is not None and max_items < 0:
             raise ValueError("max_items must not be negative")
+        if not isinstance(prefetch, bool):
+            raise TypeError(f"prefetch must be bool, not {type(prefetch).__name__}")
         self._fetch = fetch
         self._operation = operation
         self._cursor = cursor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 import orjson
 
@@ -12,7 +13,7 @@ from openrelay_async.messages import HttpRequest, HttpResponse
 from openrelay_async.operation import Operation
 from openrelay_async.responses import encode_json_body
 from openrelay_async.unset import UNSET
-from openrelay_async.wire import check_idempotency_key, encode_json, encode_query
+from openrelay_async.wire import check_idempotency_key, encode_json, encode_query, refuse_type
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _RESENDABLE = _METHODS - {"POST", "PATCH"}
@@ -34,14 +35,8 @@ def make_raw_request(
         ValueError: no HTTP method, or a path that is not one on this service.
         TypeError: a body or parameter that JSON or a query cannot have.
     """
-    method = method.upper()
-    if method not in _METHODS:
-        raise ValueError(f"method must be one of {', '.join(sorted(_METHODS))}")
-    # An absolute URL, or `//host`, would carry the key to another host.
-    if not _PATH.fullmatch(path) or path.startswith("//") or {".", ".."} & set(path.split("/")):
-        raise ValueError(
-            "path must start with one / and be percent-encoded, without `.`, `..` or a query (use params=)"
-        )
+    method = _check_method(method)
+    _check_path(path)
     extra = check_headers(headers, name="headers")
     if idempotency_key is not None:
         extra["Idempotency-Key"] = check_idempotency_key(idempotency_key)
@@ -49,7 +44,9 @@ def make_raw_request(
     if json is not UNSET:
         payload = encode_json_body(encode_json(json, "json"))
         extra.setdefault("Content-Type", "application/json")
-    query = [(name, encode_json, value) for name, value in (params or {}).items() if value is not None]
+    _check_mapping("params", params)
+    given = {name: value for name, value in (params or {}).items() if value is not None}
+    query = [(name, _encode_parameter, value) for name, value in given.items()]
     operation = Operation(
         id="request",
         resource="client",
@@ -68,6 +65,39 @@ def make_raw_request(
         idempotency_key=idempotency_key,
         expects_nothing=method == "DELETE",
     )
+
+
+def _check_method(method: object) -> str:
+    if not isinstance(method, str):
+        raise refuse_type("method", "str", method)
+    if method.upper() not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(sorted(_METHODS))}")
+    return method.upper()
+
+
+def _check_path(path: object) -> None:
+    if not isinstance(path, str):
+        raise refuse_type("path", "str", path)
+    # An absolute URL, or `//host`, would carry the key to another host.
+    segments = [unquote(segment) for segment in path.split("/")]
+    if not _PATH.fullmatch(path) or path.startswith("//") or {".", ".."} & set(segments):
+        raise ValueError(
+            "path must start with one / and be percent-encoded, without `.`, `..` or a query (use params=)"
+        )
+
+
+def _check_mapping(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, Mapping):
+        raise refuse_type(name, "a mapping", value)
+    if any(not isinstance(key, str) for key in value or ()):
+        raise TypeError(f"{name} must have str keys")
+
+
+def _encode_parameter(value: object, name: str) -> object:
+    encoded = encode_json(value, name)
+    if isinstance(encoded, dict | list):
+        raise refuse_type(f"params[{name!r}]", "one value", value)
+    return encoded
 
 
 def read_raw_answer(response: HttpResponse) -> object:

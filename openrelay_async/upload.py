@@ -36,6 +36,8 @@ class Upload:
             )
         elif isinstance(source, io.TextIOBase):
             raise TypeError("file must be opened in binary mode: open(path, 'rb')")
+        if filename is not None and not isinstance(filename, str):
+            raise TypeError(f"filename must be str, not {type(filename).__name__}")
         self._source: Path | bytes | BinaryIO = source
         self._start = _position(source)
         self._form = dict(form)
@@ -88,7 +90,8 @@ class Upload:
             f'--{self._boundary}\r\nContent-Disposition: form-data; name="file"; '
             f'filename="{_quote_filename(self.filename)}"\r\nContent-Type: application/octet-stream\r\n\r\n'
         )
-        return "".join(parts).encode()
+        # A file's name may have bytes that are not UTF-8: they go as they are.
+        return "".join(parts).encode(errors="surrogateescape")
 
     def _tail(self) -> bytes:
         return f"\r\n--{self._boundary}--\r\n".encode()

@@ -66,12 +66,8 @@ async def test_status_of_the_api_decides_the_class(status, service, mocked):
     mocked.get(VM, status=status, payload=body, headers={"X-Request-Id": "req_7"})
     error = await refused(service.vms.get("vm_1"))
     assert type(error) is CLASSES[status]
-    assert (error.status, error.code, error.message, error.request_id) == (
-        status,
-        "SOME_CODE",
-        "not so",
-        "req_7",
-    )
+    assert (error.status, error.code, error.request_id) == (status, "SOME_CODE", "req_7")
+    assert error.message.partition(";")[0] == "not so", "what the client knows of it may follow"
     assert (error.operation, error.method, error.path) == ("getVm", "GET", "/v1/vms/{id}")
     assert (error.attempts, error.details, error.maybe_applied) == (1, {"field": "name"}, False)
 
@@ -82,7 +78,8 @@ async def test_status_of_the_inference_host_decides_the_class(status, service, m
     mocked.get(FILE, status=status, payload=body)
     error = await refused(service.files.get("file_1"))
     assert type(error) is CLASSES[status]
-    assert (error.status, error.code, error.message) == (status, "some_code", "not so")
+    assert (error.status, error.code) == (status, "some_code")
+    assert error.message.partition(";")[0] == "not so"
     assert error.details == {"type": "some_type"}
 
 
