@@ -47,7 +47,7 @@ class Poller(Generic[R]):
         self._clock = shared.clock
         self._hooks = shared.hooks
         self._forget = forget
-        self._timer = PollTimer(shared.clock, roster)
+        self._timer = PollTimer(shared.clock, roster, self.is_wanted)
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._looks = 0

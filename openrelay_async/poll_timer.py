@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from openrelay_async.clock import Clock
@@ -16,8 +17,10 @@ R = TypeVar("R", bound=Living)
 class PollTimer(Generic[R]):
     """The sleep of one poller. Waits whose time is up end on time, asleep or during a request."""
 
-    def __init__(self, clock: Clock, roster: Roster[R]) -> None:
+    def __init__(self, clock: Clock, roster: Roster[R], is_wanted: Callable[[], bool]) -> None:
+        """Take the clock, the deadlines, and whether anybody is left to sleep for."""
         self.clock = clock
+        self._is_wanted = is_wanted
         self.is_hurried = False
         """Whether somebody asked for a look as soon as one may be."""
         self._roster = roster
@@ -43,7 +46,7 @@ class PollTimer(Generic[R]):
         while True:
             now = self.clock.monotonic()
             roster.expire(now)
-            if now >= until:
+            if now >= until or not self._is_wanted():
                 return False
             target = until
             if roster.fresh or self.is_hurried:
@@ -57,6 +60,8 @@ class PollTimer(Generic[R]):
         until = self.clock.monotonic() + seconds
         while (now := self.clock.monotonic()) < until:
             self._roster.expire(now)
+            if not self._is_wanted():
+                return
             await self.sleep(min(until, self._roster.next_deadline()) - now)
 
     async def sleep(self, seconds: float) -> None:

@@ -1,0 +1,280 @@
+"""Waits on VMs against the emulator: goals, ends, errors, tolerance."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import time
+
+import pytest
+
+from openrelay_async import errors
+from openrelay_async.emulator import Fault
+from openrelay_async.models import VmDetail, VmSummary
+
+
+async def test_a_wait_ends_when_the_vm_runs(client, make_vms):
+    (vm,) = await make_vms(1)
+    running = await client.vms.wait(vm.id, until="running", timeout=1800)
+    assert isinstance(running, VmSummary)
+    assert running.status == "running"
+
+
+async def test_ssh_ready_gives_the_vm_in_full(client, make_vms):
+    """R5.7"""
+    (vm,) = await make_vms(1)
+    ready = await client.vms.wait(vm.id, until="ssh_ready")
+    assert isinstance(ready, VmDetail)
+    assert ready.ssh_ready is True
+
+
+async def test_half_an_hour_of_waiting_takes_no_time_on_a_turned_clock(client, make_vms, clock):
+    """R10.2, R5.1; the best of a few, because the machine may be busy"""
+    (vm,) = await make_vms(1)
+    took = []
+    for _ in range(5):
+        began, at = time.perf_counter(), clock.monotonic()
+        with pytest.raises(errors.WaitTimeout) as caught:
+            await client.vms.wait(vm.id, until="stopped", timeout=1800)
+        took.append(time.perf_counter() - began)
+        assert clock.monotonic() - at == pytest.approx(1800)
+        assert caught.value.elapsed == pytest.approx(1800)
+    assert min(took) < 0.050
+
+
+async def test_intervals_back_off_to_a_cap_and_are_jittered(emulator, clock, make_vms):
+    """R5.1"""
+    (vm,) = await make_vms(1)
+    delays = []
+
+    class Hook:
+        def on_wait_tick(self, tick):
+            delays.append(tick.delay)
+
+    async with emulator.client(clock=clock.jumping(), hooks=[Hook()]) as client:
+        with pytest.raises(errors.WaitTimeout):
+            await client.vms.wait(vm.id, until="stopped", timeout=1800)
+    assert delays[0] < 2
+    assert max(delays) <= 66
+    assert min(delays[-10:]) >= 54
+    assert len(set(delays[-10:])) > 5
+
+
+async def test_interval_sets_the_longest_pause(emulator, clock, make_vms):
+    (vm,) = await make_vms(1)
+    delays = []
+
+    class Hook:
+        def on_wait_tick(self, tick):
+            delays.append(tick.delay)
+
+    async with emulator.client(clock=clock.jumping(), hooks=[Hook()]) as client:
+        with pytest.raises(errors.WaitTimeout):
+            await client.vms.wait(vm.id, until="stopped", timeout=300, interval=10)
+    assert 9 <= max(delays) <= 11
+
+
+async def test_a_state_that_cannot_reach_the_goal_ends_the_wait_at_once_with_its_reason(
+    client, emulator, make_vms
+):
+    """R5.3"""
+    (vm,) = await make_vms(1)
+    emulator.move_vm(vm.id, "failed", reason="host lost", after=0.5)
+    with pytest.raises(errors.WaitFailed, match="host lost") as caught:
+        await client.vms.wait(vm.id, until="running")
+    assert caught.value.status_reason == "host lost"
+    assert caught.value.state == "failed"
+    assert caught.value.polls <= 3
+
+
+@pytest.mark.parametrize("state", ["interrupted", "levitating"])
+async def test_interrupted_and_unknown_states_keep_waiting(client, emulator, make_vms, state):
+    """R5.3"""
+    (vm,) = await make_vms(1)
+    emulator.move_vm(vm.id, state)
+    emulator.move_vm(vm.id, "running", after=30)
+    seen = []
+    vm = await client.vms.wait(vm.id, until="running", on_update=lambda update: seen.append(update.status))
+    assert vm.status == "running"
+    assert seen == [state, "running"]
+
+
+async def test_updates_tell_each_change_once(client, make_vms):
+    (vm,) = await make_vms(1)
+    updates = []
+    await client.vms.wait(vm.id, until="running", on_update=updates.append)
+    assert updates[0].status == "deploying"
+    assert updates[-1].status == "running"
+    assert updates[-1].resource.id == vm.id
+    assert len({update.resource for update in updates}) == len(updates)
+    assert "running after" in str(updates[-1])
+
+
+async def test_what_on_update_raises_ends_that_wait_alone(client, make_vms):
+    first, second = await make_vms(2)
+
+    def fail(update):
+        raise LookupError("mine")
+
+    broken = asyncio.ensure_future(client.vms.wait(first.id, on_update=fail))
+    assert (await client.vms.wait(second.id)).status == "running"
+    with pytest.raises(LookupError, match="mine"):
+        await broken
+
+
+async def test_a_timeout_carries_what_was_seen_and_survives_pickling(client, make_vms):
+    """R5.4"""
+    (vm,) = await make_vms(1)
+    with pytest.raises(TimeoutError) as caught:
+        await client.vms.wait(vm.id, until="stopped", timeout=60)
+    error = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    assert isinstance(error, errors.WaitTimeout)
+    assert (error.resource_id, error.until, error.state) == (vm.id, "stopped", "running")
+    assert error.resource.name == vm.name
+    assert error.elapsed == pytest.approx(60)
+    assert error.polls > 3
+
+
+async def test_a_token_goes_on_with_the_wait_in_another_client(client, emulator, clock, make_vms):
+    """R5.4"""
+    (vm,) = await make_vms(1)
+    with pytest.raises(errors.WaitTimeout) as first:
+        await client.vms.wait(vm.id, until="stopped", timeout=60)
+    async with emulator.client(clock=clock.jumping()) as other:
+        with pytest.raises(errors.WaitTimeout) as second:
+            await other.vms.resume_wait(first.value.token, timeout=60)
+        assert second.value.elapsed == pytest.approx(120)
+        assert second.value.polls > first.value.polls
+        await other.vms.stop(vm.id)
+        stopped = await other.vms.resume_wait(second.value.token)
+    assert stopped.status == "stopped"
+
+
+@pytest.mark.parametrize("token", ["", "x", "é", "bm9wZQ", "W10", "WzEsMiwzLDQsNSw2LDdd"])
+async def test_what_is_no_token_is_refused(client, token):
+    with pytest.raises(ValueError, match="not the token of a wait"):
+        await client.vms.resume_wait(token)
+
+
+async def test_a_token_of_another_kind_is_refused(client, make_vms):
+    (vm,) = await make_vms(1)
+    with pytest.raises(errors.WaitTimeout) as caught:
+        await client.vms.wait(vm.id, until="stopped", timeout=5)
+    with pytest.raises(ValueError, match="a wait on vms, not clusters"):
+        await client.clusters.resume_wait(caught.value.token)
+
+
+async def test_passing_failures_do_not_end_a_wait_and_success_resets_the_count(client, emulator, make_vms):
+    """R5.2"""
+    (vm,) = await make_vms(1)
+    emulator.move_vm(vm.id, "running", after=100)
+    emulator.faults.add(
+        Fault(operation="getVm", call=1, times=3, status=503),
+        Fault(operation="getVm", call=5, times=3, reset="before"),
+        Fault(operation="getVm", call=9, times=3, body="garbage"),
+    )
+    vm = await client.vms.wait(vm.id, until="running", max_failures=3)
+    assert vm.status == "running"
+
+
+async def test_too_many_failures_in_a_row_end_a_wait(client, emulator, make_vms):
+    """R5.2"""
+    (vm,) = await make_vms(1)
+    emulator.faults.add(Fault(operation="getVm", times=None, status=502))
+    emulator.clear_requests()
+    with pytest.raises(errors.WaitError) as caught:
+        await client.vms.wait(vm.id, max_failures=3)
+    assert not isinstance(caught.value, errors.WaitTimeout | errors.WaitFailed)
+    assert caught.value.status == 502
+    assert isinstance(caught.value.__cause__, errors.ServerError)
+    assert len(emulator.requests) == 4
+    assert caught.value.token
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, errors.Unauthenticated), (403, errors.PermissionDenied)])
+async def test_a_refused_key_ends_a_wait_at_once(client, emulator, make_vms, status, kind):
+    """R5.2"""
+    (vm,) = await make_vms(1)
+    emulator.faults.add(Fault(operation="getVm", times=None, status=status))
+    emulator.clear_requests()
+    with pytest.raises(kind):
+        await client.vms.wait(vm.id)
+    assert [seen.operation for seen in emulator.requests].count("getVm") == 1
+
+
+async def test_retry_after_is_a_lower_bound_of_the_pause(client, emulator, make_vms):
+    """R5.1"""
+    (vm,) = await make_vms(1)
+    emulator.faults.add(Fault(operation="getVm", call=1, status=429, retry_after=240))
+    emulator.clear_requests()
+    await client.vms.wait(vm.id)
+    first, second = [seen.at for seen in emulator.requests][:2]
+    assert second - first >= 240
+
+
+async def test_an_id_that_does_not_exist_is_told_at_once(client):
+    with pytest.raises(errors.NotFound):
+        await client.vms.wait("vm_00000000000000000000")
+
+
+async def test_terminated_can_be_waited_for(client, make_vms):
+    (vm,) = await make_vms(1)
+    await client.vms.terminate(vm.id)
+    assert (await client.vms.wait(vm.id, until="terminated")).status == "terminated"
+
+
+async def test_a_state_read_before_the_wait_began_does_not_end_it(client, emulator, make_vms, clock):
+    """A wait that joins a request under way must not believe what was true before."""
+    (vm,) = await make_vms(1)
+    emulator.move_vm(vm.id, "running")
+    emulator.faults.add(Fault(operation="getVm", call=1, times=1, delay=0))
+    first = asyncio.ensure_future(client.vms.wait(vm.id, until="stopped", timeout=500))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    emulator.clear_requests()
+    await client.vms.wait(vm.id, until="running")
+    assert emulator.requests
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_a_stalled_request_does_not_hold_up_a_timeout(emulator, make_vms):
+    """R5.1: real time, because the stall is real"""
+    (vm,) = await make_vms(1)
+    emulator.faults.add(Fault(operation="getVm", times=None, delay=30))
+    async with emulator.client() as client:
+        began = time.perf_counter()
+        with pytest.raises(errors.WaitTimeout):
+            await client.vms.wait(vm.id, timeout=0.2)
+        assert time.perf_counter() - began < 0.3
+
+
+async def test_cancelling_ends_a_wait_and_leaves_the_vm_as_it_is(emulator, make_vms, until):
+    """R5.4, R3.5"""
+    (vm,) = await make_vms(1)
+    emulator.clear_requests()
+    async with emulator.client() as client:
+        wait = asyncio.ensure_future(client.vms.wait(vm.id, until="stopped"))
+        await until(lambda: emulator.requests)
+        wait.cancel()
+        began = time.perf_counter()
+        with pytest.raises(asyncio.CancelledError):
+            await wait
+        assert time.perf_counter() - began < 0.05
+        assert not [task for task in asyncio.all_tasks() if "Poller" in repr(task.get_coro())]
+    assert {request.method for request in emulator.requests} == {"GET"}
+
+
+async def test_no_task_is_left_when_the_last_wait_ends(client, make_vms):
+    vms = await make_vms(8)
+    await asyncio.gather(*(client.vms.wait(vm.id) for vm in vms))
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    assert not [name for name in names if "Poller" in name or "Clock.sleep" in name]
+    assert not client._calls.transport.shared.pollers
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "60", None])
+async def test_a_timeout_that_is_none_is_refused(client, timeout):
+    with pytest.raises(errors.ConfigurationError):
+        await client.vms.wait("vm_x", timeout=timeout)
