@@ -13,11 +13,11 @@ class Slots:
     all waiters whether they still wait, which costs three times as much where nobody has to.
     """
 
-    __slots__ = ("_free", "_loop", "_waiters")
+    __slots__ = ("_loop", "_waiters", "free")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, count: int) -> None:
         self._loop = loop
-        self._free = count
+        self.free = count
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -27,9 +27,9 @@ class Slots:
 
     def take_now(self) -> bool:
         """Take a place if one is free; return whether it was."""
-        if self._free == 0:
+        if self.free == 0:
             return False
-        self._free -= 1
+        self.free -= 1
         return True
 
     async def take(self) -> None:
@@ -53,4 +53,4 @@ class Slots:
             if not waiter.done():
                 waiter.set_result(None)
                 return
-        self._free += 1
+        self.free += 1
