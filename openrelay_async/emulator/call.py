@@ -31,6 +31,8 @@ class Settings:
     generation: str = "both"
     seed: int = 0
     fleet: Fleet = attrs.field(factory=Fleet)
+    credit_cents: int = 10_000_000
+    """What a new organization begins with."""
 
     @property
     def key_prefix(self) -> str:

@@ -1,4 +1,4 @@
-"""The one background task: posts deliveries when they are due, and sleeps on the clock until the next.
+"""The one background task: posts deliveries and minds balances when due, and sleeps until the next.
 
 Nothing else waits for it: what resources are follows from the clock alone.
 """
@@ -12,6 +12,7 @@ from contextlib import suppress
 import aiohttp
 
 from openrelay_async.clock import Clock
+from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
 from openrelay_async.emulator.areas.webhooks.dispatch import Parcel, fan_out, list_parcels, record_attempt
 from openrelay_async.emulator.areas.webhooks.storage import next_delivery_due
 from openrelay_async.emulator.events import next_event_due
@@ -27,10 +28,11 @@ _AT_ONCE = 20
 class Courier:
     """Delivers to webhooks as time goes by."""
 
-    def __init__(self, database: Database, clock: Clock, seed: int) -> None:
+    def __init__(self, database: Database, clock: Clock, seed: int, watch: BillingWatch) -> None:
         self._database = database
         self._clock = clock
         self._seed = seed
+        self._watch = watch
         self._news = asyncio.Event()
         self._busy = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -67,9 +69,8 @@ class Courier:
             await self._wait_for_more()
 
     async def _wait_for_more(self) -> None:
-        times = [
-            at for at in (next_event_due(self._database), next_delivery_due(self._database)) if at is not None
-        ]
+        dues = (next_event_due(self._database), next_delivery_due(self._database), self._watch.due)
+        times = [at for at in dues if at is not None]
         waits = [asyncio.create_task(self._wait_for_news())]
         if times:
             waits.append(asyncio.create_task(self._sleep_until(min(times))))
@@ -89,6 +90,7 @@ class Courier:
         """Attempt what is due; was there anything?"""
         async with self._busy:
             now = self._clock.wall()
+            self._watch.catch_up(now)
             due = next_event_due(self._database)
             if due is not None and due <= now:
                 with self._database.transaction():

@@ -17,6 +17,7 @@ from openrelay_async.emulator.areas.account.founding import (
 )
 from openrelay_async.emulator.areas.account.storage import ORGANIZATIONS, USERS
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
+from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
 from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, Delivery
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
@@ -59,6 +60,7 @@ class Emulator:
         seed: ids follow from it.
         fleet: GPUs per model where there shall be other numbers: `{"rtx-4090": 10_000}`.
         organization: name of the organization that is there at the start.
+        credit_cents: the balance that organizations begin with; what runs is stopped when it is used up.
 
     Raises:
         EmulatorError: on entering: the port is taken, or the file is not usable.
@@ -78,6 +80,7 @@ class Emulator:
         seed: int = 0,
         fleet: Mapping[str, int] | None = None,
         organization: str = "Acme",
+        credit_cents: int = 10_000_000,
     ) -> None:
         if clock is not None and speed != 1.0:
             raise ValueError("give a clock or a speed, not both")
@@ -85,7 +88,7 @@ class Emulator:
             raise ValueError("generation must be 2026-07, 2026-10 or both")
         self.faults = FaultPlan(tuple(faults))
         """What goes wrong: `emulator.faults.add(Fault(...))`, `.clear()`."""
-        self._settings = Settings(generation, seed, Fleet(dict(fleet or {})))
+        self._settings = Settings(generation, seed, Fleet(dict(fleet or {})), credit_cents)
         self._db, self._host, self._port = db, host, port
         self._speed, self._clock = speed, clock
         self._rate_limit = RateLimit(rate_limit) if rate_limit is not None else None
@@ -94,6 +97,7 @@ class Emulator:
         self._database: Database | None = None
         self._server: Server | None = None
         self._courier: Courier | None = None
+        self._watch: BillingWatch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._api_key: str | None = None
         self._session_token = ""
@@ -125,10 +129,19 @@ class Emulator:
             self._clock = clock
             with database.transaction():
                 self._settle(database, clock.wall())
-            courier = Courier(database, clock, self._settings.seed)
+            seed = self._settings.seed
+            watch = BillingWatch(database, seed, float(database.read_meta("time") or clock.wall()))
+            courier = Courier(database, clock, seed, watch)
             service = Service(
-                database, clock, self._settings, self.faults, self._rate_limit, on_commit=courier.notify
+                database,
+                clock,
+                self._settings,
+                self.faults,
+                self._rate_limit,
+                watch=watch,
+                on_commit=courier.notify,
             )
+            self._watch = watch
             server = Server(service, self._requests)
             await server.start(self._host, self._port)
             courier.start()
@@ -177,6 +190,7 @@ class Emulator:
         seed: int = 0,
         fleet: Mapping[str, int] | None = None,
         organization: str = "Acme",
+        credit_cents: int = 10_000_000,
     ) -> Iterator[Emulator]:
         """The same in a thread and a loop of its own; an error at the start is raised here."""
         emulator = cls(
@@ -191,6 +205,7 @@ class Emulator:
             seed=seed,
             fleet=fleet,
             organization=organization,
+            credit_cents=credit_cents,
         )
         started = threading.Event()
         failures: list[BaseException] = []
@@ -341,7 +356,8 @@ class Emulator:
         def run() -> T:
             with database.transaction():
                 result = change(database, self.clock.wall())
-            if self._courier is not None:
+            if self._courier is not None and self._watch is not None:
+                self._watch.refresh(self.clock.wall())
                 self._courier.notify()
             return result
 

@@ -13,6 +13,14 @@ from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
 from openrelay_async.emulator.areas.audit.storage import AUDIT_EVENTS
 from openrelay_async.emulator.areas.batches import routes as batches
 from openrelay_async.emulator.areas.batches.storage import BATCHES
+from openrelay_async.emulator.areas.billing import routes as billing
+from openrelay_async.emulator.areas.billing.storage import (
+    BILLING_SETTINGS,
+    CARDS,
+    SETUP_INTENTS,
+    SPEND_LIMIT_REQUESTS,
+    TRANSACTIONS,
+)
 from openrelay_async.emulator.areas.catalog import routes as catalog
 from openrelay_async.emulator.areas.catalog.storage import TABLES as ALLOCATION_TABLES
 from openrelay_async.emulator.areas.clusters import routes as clusters
@@ -20,9 +28,14 @@ from openrelay_async.emulator.areas.clusters.storage import CLUSTERS
 from openrelay_async.emulator.areas.files import routes as files
 from openrelay_async.emulator.areas.files.storage import FILES
 from openrelay_async.emulator.areas.files.storage import TABLES as FILE_TABLES
+from openrelay_async.emulator.areas.pods import routes as pods
+from openrelay_async.emulator.areas.snapshots import routes as snapshots
+from openrelay_async.emulator.areas.snapshots.storage import SNAPSHOTS
 from openrelay_async.emulator.areas.ssh_keys import routes as ssh_keys
 from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
+from openrelay_async.emulator.areas.usage import routes as usage
 from openrelay_async.emulator.areas.vms import routes as vms
+from openrelay_async.emulator.areas.vms import telemetry
 from openrelay_async.emulator.areas.vms.storage import VMS
 from openrelay_async.emulator.areas.webhooks import routes as webhooks
 from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, WEBHOOKS
@@ -31,7 +44,22 @@ from openrelay_async.emulator.operations import Operation
 
 Handler = Callable[[Call], Answer]
 
-_AREAS = (account, api_keys, batches, catalog, clusters, files, ssh_keys, vms, webhooks)
+_AREAS = (
+    account,
+    api_keys,
+    batches,
+    billing,
+    catalog,
+    clusters,
+    files,
+    pods,
+    snapshots,
+    ssh_keys,
+    telemetry,
+    usage,
+    vms,
+    webhooks,
+)
 _COLLECTIONS = (
     USERS,
     ORGANIZATIONS,
@@ -46,6 +74,12 @@ _COLLECTIONS = (
     DELIVERIES,
     FILES,
     BATCHES,
+    SNAPSHOTS,
+    BILLING_SETTINGS,
+    CARDS,
+    SETUP_INTENTS,
+    SPEND_LIMIT_REQUESTS,
+    TRANSACTIONS,
 )
 
 

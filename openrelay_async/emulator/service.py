@@ -13,6 +13,7 @@ import attrs
 from openrelay_async.clock import Clock
 from openrelay_async.emulator.answers import Answer, Refusal
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
+from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
 from openrelay_async.emulator.authentication import NOBODY, Principal, authenticate, authorize
 from openrelay_async.emulator.call import Call, Settings
 from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
@@ -58,6 +59,7 @@ class Service:
         faults: FaultPlan,
         rate_limit: RateLimit | None = None,
         *,
+        watch: BillingWatch | None = None,
         on_commit: Callable[[], None] = lambda: None,
     ) -> None:
         self.database = database
@@ -65,6 +67,7 @@ class Service:
         self.settings = settings
         self.faults = faults
         self._rate_limit = rate_limit
+        self._watch = watch
         self._on_commit = on_commit
         served = [operation for operation in OPERATIONS if operation.serves(settings.generation)]
         self._router = Router([*served, *extra_operations()])
@@ -125,6 +128,8 @@ class Service:
         """
         operation = _operation_of(exchange)
         now = self.clock.wall()
+        if self._watch is not None:
+            self._watch.catch_up(now)
         call = Call(
             operation=operation,
             request_id=exchange.request_id,
@@ -153,6 +158,8 @@ class Service:
             answer = handler(call)
             call.check()
             self._keep_time(now)
+        if self._watch is not None:
+            self._watch.refresh(now)
         self._on_commit()
         return answer
 

@@ -17,6 +17,7 @@ from openrelay_async.emulator.areas.account.storage import (
     User,
 )
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
+from openrelay_async.emulator.areas.billing.ledger import open_account
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.scopes import ALL_SCOPES
 from openrelay_async.emulator.secrets import hash_token, new_token
@@ -60,6 +61,7 @@ def found_organization(
         created_by=user.id,
     )
     API_KEYS.insert(database, record)
+    open_account(database, settings.seed, org_id, settings.credit_cents, now)
     token = open_session(database, settings, user, now)
     return FoundedOrganization(org_id, name, user.id, key, token)
 

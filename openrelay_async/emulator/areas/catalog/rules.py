@@ -84,6 +84,8 @@ INFERENCE_MODELS = (
 )
 
 
-def gpu_price(kind: GpuKind, tier: str) -> int:
-    """US cents per GPU and hour."""
-    return kind.community_cents_per_hour if tier == "community" else kind.cents_per_hour
+def gpu_price(kind: GpuKind, tier: str, compute_class: str = "on_demand") -> int:
+    """US cents per GPU and hour; what may be interrupted costs as little as the community's machines."""
+    if tier == "community" or compute_class == "interruptible":
+        return kind.community_cents_per_hour
+    return kind.cents_per_hour * 4 // 5 if compute_class == "reserved" else kind.cents_per_hour

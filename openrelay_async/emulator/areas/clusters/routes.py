@@ -7,6 +7,7 @@ from typing import cast
 import attrs
 
 from openrelay_async.emulator.answers import Answer, bad_request, moment, rfc3339, without_absent
+from openrelay_async.emulator.areas.billing.ledger import require_credit
 from openrelay_async.emulator.areas.catalog.routes import render_model
 from openrelay_async.emulator.areas.catalog.rules import LARGEST_DISK, PLACES, SMALLEST_DISK, TIERS
 from openrelay_async.emulator.areas.clusters import rules
@@ -66,6 +67,8 @@ def _as_vm_order(body: Fields) -> Fields:
 
 
 def _order_replicas(call: Call, cluster: Cluster, count: int) -> list[Replica]:
+    if count:
+        require_credit(call.database, cluster.org_id, call.now)
     fleet = call.settings.fleet
     gpu = fleet.kind(cluster.gpu_model_id) if cluster.gpu_model_id else None
     hardware = Hardware(gpu, cluster.gpus_per_replica, cluster.resource_size, cluster.price_per_hour_cents)

@@ -49,7 +49,9 @@ def upload_file(call: Call) -> Answer:
 
 
 def _clean_name(name: str) -> str:
-    """The last part of a path, of printable characters; percent-encoded ones are read (RFC 7578 section 4.2)."""
+    """The last part of a path, of printable characters; percent-encoded ones are read (RFC 7578 section
+    4.2).
+    """
     last = unquote(name).replace("\\", "/").rpartition("/")[2]
     return "".join(character for character in last if character.isprintable())[:255] or "file"
 

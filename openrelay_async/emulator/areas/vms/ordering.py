@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from openrelay_async.emulator.answers import Refusal, bad_request
+from openrelay_async.emulator.areas.billing.ledger import require_credit
 from openrelay_async.emulator.areas.catalog.rules import (
     CPU_SIZES,
     IMAGES,
@@ -48,7 +49,8 @@ def read_hardware(call: Call, body: Fields, tier: str) -> Hardware:
     if kind is None:
         raise bad_request("gpuModelId", "is not in the catalog", "UNKNOWN_GPU_MODEL")
     count = body.bounded("gpuCount", 1, least=1, most=kind.node_size)
-    return Hardware(kind, count, body.text("resourceSize") or "standard", gpu_price(kind, tier) * count)
+    price = gpu_price(kind, tier, body.text("computeClass")) * count
+    return Hardware(kind, count, body.text("resourceSize") or "standard", price)
 
 
 def take_room(call: Call, resource_id: str, hardware: Hardware) -> Node:
@@ -62,6 +64,7 @@ def take_room(call: Call, resource_id: str, hardware: Hardware) -> Node:
 
 def take_room_again(call: Call, vm: Vm) -> Vm:
     """For a VM that had given its GPUs back; it may come to stand on another node."""
+    require_credit(call.database, vm.org_id, call.now)
     release(call.database, vm.id)
     gpu = call.settings.fleet.kind(vm.gpu_model_id) if vm.gpu_model_id else None
     node = take_room(call, vm.id, Hardware(gpu, vm.gpu_count, vm.resource_size, vm.price_per_hour_cents))
@@ -77,13 +80,13 @@ def check_ssh_keys(call: Call, ids: list[str]) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def order_vm(call: Call, *, kind: str = "vm", require_name: bool = True) -> Vm:
-    """Check an order, take the room, and write the VM down.
+def order_vm(call: Call, *, kind: str = "vm", require_name: bool = True, order: Fields | None = None) -> Vm:
+    """Check an order (the body unless told otherwise), take the room, and write the VM down.
 
     Raises:
         Refusal: 400 naming the field, 402 without money, 503 without room.
     """
-    body = call.body
+    body = call.body if order is None else order
     tier = body.text("tier") or "verified"
     if tier not in TIERS:
         raise bad_request("tier", f"must be one of {', '.join(TIERS)}")
@@ -100,6 +103,7 @@ def order_vm(call: Call, *, kind: str = "vm", require_name: bool = True) -> Vm:
     wanted_node = body.optional_text("nodeId")
     if wanted_node and call.settings.fleet.node(wanted_node) is None:
         raise bad_request("nodeId", "is no node of the fleet")
+    require_credit(call.database, call.org_id, call.now)
     vm_id = call.new_id(f"{kind}_")
     node = take_room(call, vm_id, hardware)
     if wanted_node and node.id != wanted_node:

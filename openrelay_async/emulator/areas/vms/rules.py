@@ -25,6 +25,7 @@ _ALLOWED: Mapping[str, tuple[str, ...]] = {
     "stop": ("pending", "deploying", "running", "interrupted"),
     "restart": ("running", "stopped", "failed", "interrupted"),
     "reboot": ("running",),
+    "snapshot": ("running", "stopped"),
     "change": ACTIVE,
 }
 

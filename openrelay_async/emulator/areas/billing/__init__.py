@@ -1,0 +1,1 @@
+"""Money: balance, deposits, cards, auto-recharge, limits."""

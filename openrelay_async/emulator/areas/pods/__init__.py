@@ -1,0 +1,1 @@
+"""Pods: containers with the lifecycle of VMs."""

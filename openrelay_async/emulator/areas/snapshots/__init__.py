@@ -1,0 +1,1 @@
+"""Snapshots of disks, and VMs forked from them."""
