@@ -12,7 +12,6 @@ LAYERS: dict[str, list[str]] = {
         "config",
         "wire",
         "request_path",
-        "request_path",
         "retry_after",
         "scope_rules",
         "key_access",
