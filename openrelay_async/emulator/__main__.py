@@ -27,6 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--generation", choices=("2026-07", "2026-10", "both"), default="both")
     parser.add_argument("--seed", type=int, default=0, help="ids follow from it")
     parser.add_argument("--rate-limit", type=float, metavar="N", help="requests per second for each key")
+    parser.add_argument("--dashboard", action="store_true", help="serve the page of API keys, too")
     parser.add_argument(
         "--json", action="store_true", help="print one line of JSON when requests are accepted"
     )
@@ -50,13 +51,14 @@ async def serve(options: argparse.Namespace) -> None:
         generation=options.generation,
         seed=options.seed,
         rate_limit=options.rate_limit,
+        dashboard=options.dashboard,
     )
     async with emulator:
-        write_greeting(emulator, as_json=options.json)
+        write_greeting(emulator, as_json=options.json, with_dashboard=options.dashboard)
         await stop.wait()
 
 
-def write_greeting(emulator: Emulator, *, as_json: bool) -> None:
+def write_greeting(emulator: Emulator, *, as_json: bool, with_dashboard: bool = False) -> None:
     """Where it is and how to get in: the only time that the key is shown."""
     facts = {
         "url": emulator.url,
@@ -64,16 +66,22 @@ def write_greeting(emulator: Emulator, *, as_json: bool) -> None:
         "org_id": emulator.org_id,
         "session_token": emulator.session_token,
     }
+    if with_dashboard:
+        facts["dashboard_url"] = emulator.dashboard_url
     if as_json:
         text = json.dumps(facts) + "\n"
     else:
         key = facts["api_key"] or "(kept from before: keys are stored hashed, and cannot be shown again)"
+        # What is after the # stays in the browser: the page fills it into the form for signing in.
+        link = f"{emulator.dashboard_url}#{facts['session_token']}"
+        dashboard = f"  dashboard: {link}\n" if with_dashboard else ""
         text = (
             f"OpenRelay emulator on {facts['url']}\n"
             f"  OPENRELAY_API_URL={facts['url']}\n"
             f"  OPENRELAY_API_KEY={key}\n"
             f"  OPENRELAY_ORG_ID={facts['org_id']}\n"
             f"  session token: {facts['session_token']}\n"
+            f"{dashboard}"
             "Ctrl-C ends it.\n"
         )
     sys.stdout.write(text)

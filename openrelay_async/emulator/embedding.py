@@ -61,6 +61,7 @@ class Emulator:
         fleet: GPUs per model where there shall be other numbers: `{"rtx-4090": 10_000}`.
         organization: name of the organization that is there at the start.
         credit_cents: the balance that organizations begin with; what runs is stopped when it is used up.
+        dashboard: serve the page of API keys at `dashboard_url`.
 
     Raises:
         EmulatorError: on entering: the port is taken, or the file is not usable.
@@ -81,6 +82,7 @@ class Emulator:
         fleet: Mapping[str, int] | None = None,
         organization: str = "Acme",
         credit_cents: int = 10_000_000,
+        dashboard: bool = False,
     ) -> None:
         if clock is not None and speed != 1.0:
             raise ValueError("give a clock or a speed, not both")
@@ -93,6 +95,7 @@ class Emulator:
         self._speed, self._clock = speed, clock
         self._rate_limit = RateLimit(rate_limit) if rate_limit is not None else None
         self._organization = organization
+        self._has_dashboard = dashboard
         self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self._database: Database | None = None
         self._server: Server | None = None
@@ -119,6 +122,7 @@ class Emulator:
         if self._server is not None:
             raise EmulatorError("this emulator is running already")
         from openrelay_async.emulator.courier import Courier  # aiohttp takes 0.2 s to load
+        from openrelay_async.emulator.dashboard.handling import Dashboard
         from openrelay_async.emulator.server import Server
 
         database = Database(self._db, list_tables())
@@ -142,7 +146,8 @@ class Emulator:
                 on_commit=courier.notify,
             )
             self._watch = watch
-            server = Server(service, self._requests)
+            dashboard = Dashboard(service, speed=self._speed) if self._has_dashboard else None
+            server = Server(service, self._requests, dashboard)
             await server.start(self._host, self._port)
             courier.start()
         except BaseException:
@@ -191,6 +196,7 @@ class Emulator:
         fleet: Mapping[str, int] | None = None,
         organization: str = "Acme",
         credit_cents: int = 10_000_000,
+        dashboard: bool = False,
     ) -> Iterator[Emulator]:
         """The same in a thread and a loop of its own; an error at the start is raised here."""
         emulator = cls(
@@ -206,6 +212,7 @@ class Emulator:
             fleet=fleet,
             organization=organization,
             credit_cents=credit_cents,
+            dashboard=dashboard,
         )
         started = threading.Event()
         failures: list[BaseException] = []
@@ -248,6 +255,11 @@ class Emulator:
         if self._server is None:
             raise EmulatorError("the emulator is not running")
         return self._server.url
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where the page of API keys is, if the emulator was started with `dashboard=True`."""
+        return f"{self.url}/dashboard"
 
     @property
     def org_id(self) -> str:

@@ -28,6 +28,9 @@ from openrelay_async.emulator.areas.clusters.storage import CLUSTERS
 from openrelay_async.emulator.areas.files import routes as files
 from openrelay_async.emulator.areas.files.storage import FILES
 from openrelay_async.emulator.areas.files.storage import TABLES as FILE_TABLES
+from openrelay_async.emulator.areas.kubernetes import pool_routes as kubernetes_pools
+from openrelay_async.emulator.areas.kubernetes import routes as kubernetes
+from openrelay_async.emulator.areas.kubernetes.storage import KUBERNETES_CLUSTERS, NODE_POOLS
 from openrelay_async.emulator.areas.pods import routes as pods
 from openrelay_async.emulator.areas.snapshots import routes as snapshots
 from openrelay_async.emulator.areas.snapshots.storage import SNAPSHOTS
@@ -52,6 +55,8 @@ _AREAS = (
     catalog,
     clusters,
     files,
+    kubernetes,
+    kubernetes_pools,
     pods,
     snapshots,
     ssh_keys,
@@ -75,6 +80,8 @@ _COLLECTIONS = (
     FILES,
     BATCHES,
     SNAPSHOTS,
+    KUBERNETES_CLUSTERS,
+    NODE_POOLS,
     BILLING_SETTINGS,
     CARDS,
     SETUP_INTENTS,

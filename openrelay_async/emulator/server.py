@@ -17,6 +17,7 @@ import attrs
 from aiohttp import web
 
 from openrelay_async.emulator.answers import Answer, Refusal
+from openrelay_async.emulator.dashboard.handling import Dashboard
 from openrelay_async.emulator.faults import Fault
 from openrelay_async.emulator.responding import answer_refusal, encode, refusal_of
 from openrelay_async.emulator.seen import SeenRequest, safe_headers
@@ -34,8 +35,11 @@ logger = logging.getLogger("openrelay_async.emulator")
 class Server:
     """Listens for requests and hands them to the service."""
 
-    def __init__(self, service: Service, requests: deque[SeenRequest]) -> None:
+    def __init__(
+        self, service: Service, requests: deque[SeenRequest], dashboard: Dashboard | None = None
+    ) -> None:
         self._service = service
+        self._dashboard = dashboard
         self._requests = requests
         self._runner: web.ServerRunner | None = None
         self._dates: tuple[int, str] = (0, "")
@@ -69,6 +73,8 @@ class Server:
         raw_path, _, raw_query = request.raw_path.partition("?")
         if not raw_path.startswith("/"):  # RFC 9112 section 3.2: the absolute form, as for a proxy
             raw_path, raw_query = request.rel_url.raw_path, request.rel_url.raw_query_string
+        if self._dashboard is not None and self._dashboard.serves(raw_path):
+            return await self._dashboard.handle(request)
         exchange = self._service.begin(request.method, raw_path, request.headers, self.url, request.remote)
         status: int | None = None
         try:

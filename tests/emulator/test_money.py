@@ -120,6 +120,9 @@ async def test_what_runs_is_stopped_when_the_money_is_used_up(poor, clock):
     _emulator, api = poor
     vm = await api.post(CREATE, {"name": "a", "gpuModelId": "h100", "gpuCount": 4})  # 996 cents per hour
     pod = await api.post("/v1/pods", {"image": "x", "sshKeyIds": [], "name": "p"})
+    pool = {"name": "cpu", "count": 1, "sku": {"cpuSku": "small"}}
+    cluster = {"name": "k", "locationId": "us-east", "nodePools": [pool]}
+    await api("POST", "/v1/kubernetes/clusters", cluster)
     clock.advance(86400 * 40)
     ended = await api.get(f"/v1/vms/{vm['id']}")
     assert (ended["status"], ended["statusReason"]) == ("stopped", "balance depleted")

@@ -22,6 +22,9 @@ from openrelay_async.emulator.areas.catalog.storage import release
 from openrelay_async.emulator.areas.clusters import rules as cluster_rules
 from openrelay_async.emulator.areas.clusters.saving import end_replicas, save_cluster
 from openrelay_async.emulator.areas.clusters.storage import CLUSTERS
+from openrelay_async.emulator.areas.kubernetes.pools import remove
+from openrelay_async.emulator.areas.kubernetes.rules import wanted_nodes
+from openrelay_async.emulator.areas.kubernetes.storage import NODE_POOLS
 from openrelay_async.emulator.areas.vms import rules as vm_rules
 from openrelay_async.emulator.areas.vms.saving import save_vm
 from openrelay_async.emulator.areas.vms.storage import VMS
@@ -137,3 +140,5 @@ def _stop_all(database: Database, org_id: str, at: float, seed: int) -> None:
                 cluster, timeline=then(cluster.timeline, at, "stopped", _REASON), updated_at=at
             )
             save_cluster(database, stopped_cluster, at, seed)
+    for pool in NODE_POOLS.find(database, org_id=org_id):
+        remove(database, pool, {node.id for node in wanted_nodes(pool)}, at)

@@ -1,0 +1,94 @@
+"""Who is signed in: sessions of their own, short, ended by signing out, and the proof that a form is ours."""
+
+from __future__ import annotations
+
+import hmac
+
+import attrs
+
+from openrelay_async.emulator.answers import Refusal
+from openrelay_async.emulator.areas.account.storage import SESSIONS, USERS, Session
+from openrelay_async.emulator.authentication import Principal, authenticate
+from openrelay_async.emulator.call import Settings
+from openrelay_async.emulator.secrets import hash_password, hash_token, new_token
+from openrelay_async.emulator.storage import Database
+
+LASTING = 3600
+"""Seconds on the user's watch, whatever the speed of the emulator."""
+
+_DEVICE = "Dashboard"
+
+
+@attrs.frozen
+class SignedIn:
+    """A user in the dashboard."""
+
+    principal: Principal
+    token: str = attrs.field(repr=False)
+    csrf: str = attrs.field(repr=False)
+    """What every form must bring back: other sites cannot read it."""
+
+
+def find_signed_in(database: Database, token: str | None, now: float) -> SignedIn | None:
+    """The user whose session this is, if it has not ended."""
+    if not token:
+        return None
+    try:
+        principal = authenticate(database, f"Bearer {token}", now)
+    except Refusal:
+        return None
+    if principal.session_id is None:
+        return None  # an API key is no session
+    return SignedIn(principal, token, database.vault.digest("dashboard form", hash_token(token)).hex())
+
+
+def is_from_form(signed_in: SignedIn, proof: str) -> bool:
+    return hmac.compare_digest(signed_in.csrf.encode(), proof.encode(errors="surrogateescape"))
+
+
+def exchange_token(
+    database: Database, settings: Settings, token: str, now: float, lasting: float
+) -> str | None:
+    """A session of the dashboard's own for a session token: it is shorter, and signing out ends only it."""
+    signed_in = find_signed_in(database, token, now)
+    if signed_in is None or signed_in.principal.user_id is None:
+        return None
+    return _open(database, settings, signed_in.principal.user_id, signed_in.principal.org_id, now, lasting)
+
+
+def exchange_password(
+    database: Database, settings: Settings, email: str, password: str, now: float, lasting: float
+) -> str | None:
+    """A session for an e-mail address and its password."""
+    users = USERS.find(database, email=email.strip().lower())
+    user = users[0] if users else None
+    salt = bytes.fromhex(user.password_salt) if user and user.password_salt else b"nobody has this address"
+    # An unknown address costs as much time as a known one.
+    digest = hash_password(password, salt)
+    if user is None or not user.password_hash or not hmac.compare_digest(digest, user.password_hash):
+        return None
+    return _open(database, settings, user.id, user.org_id, now, lasting)
+
+
+def end(database: Database, signed_in: SignedIn, now: float) -> None:
+    """Sign out: the session is over at the service, not only forgotten by the browser."""
+    session = SESSIONS.get(database, signed_in.principal.session_id or "")
+    if session is not None:
+        SESSIONS.update(database, attrs.evolve(session, revoked_at=now))
+
+
+def _open(
+    database: Database, settings: Settings, user_id: str, org_id: str, now: float, lasting: float
+) -> str:
+    token = new_token("ors_")
+    session = Session(
+        id=database.new_id("ses_", settings.seed),
+        org_id=org_id,
+        user_id=user_id,
+        token_hash=hash_token(token),
+        created_at=now,
+        expires_at=now + lasting,
+        device_name=_DEVICE,
+    )
+    SESSIONS.insert(database, session)
+    return token
