@@ -21,6 +21,7 @@ _KEYWORDS: dict[str, frozenset[str]] = {
     "array": frozenset({"type", "items"}) | _ANNOTATIONS,
     "object": frozenset({"type", "additionalProperties"}) | _ANNOTATIONS,
 }
+_ANY_KEYWORDS = frozenset().union(*_KEYWORDS.values())
 RESERVED_ATTRIBUTES = frozenset({"extra", "to_wire", "from_wire", "wire_fields", "reader", "fill"})
 """Names that every model has."""
 
@@ -82,6 +83,7 @@ def load_shape(value: object, schemas: Mapping[str, object], pointer: str) -> Sh
     if "$ref" in schema:
         refuse_unknown(schema, {"$ref"}, pointer)
         return Shape(kind="model", model=referred(schema["$ref"], schemas, point(pointer, "$ref")))
+    refuse_unknown(schema, _ANY_KEYWORDS, pointer)
     base, nullable = _type(schema.get("type"), pointer)
     refuse_unknown(schema, _KEYWORDS[base], pointer)
     secret = as_flag(schema.get("x-secret", False), point(pointer, "x-secret"))
