@@ -18,6 +18,7 @@ LAYERS: dict[str, list[str]] = {
         "decoded_values",
         "structuring",
         "model",
+        "cattrs_hooks",
         "signatures",
         "hooks",
     ],
