@@ -32,6 +32,7 @@ from openrelay_async.emulator.time import FastClock
 if TYPE_CHECKING:
     from openrelay_async.client import AsyncClient
     from openrelay_async.emulator.courier import Courier
+    from openrelay_async.emulator.dashboard.handling import Dashboard
     from openrelay_async.emulator.server import Server
 
 T = TypeVar("T")
@@ -122,7 +123,6 @@ class Emulator:
         if self._server is not None:
             raise EmulatorError("this emulator is running already")
         from openrelay_async.emulator.courier import Courier  # aiohttp takes 0.2 s to load
-        from openrelay_async.emulator.dashboard.handling import Dashboard
         from openrelay_async.emulator.server import Server
 
         database = Database(self._db, list_tables())
@@ -146,8 +146,7 @@ class Emulator:
                 on_commit=courier.notify,
             )
             self._watch = watch
-            dashboard = Dashboard(service, speed=self._speed) if self._has_dashboard else None
-            server = Server(service, self._requests, dashboard)
+            server = Server(service, self._requests, self._make_dashboard(service))
             await server.start(self._host, self._port)
             courier.start()
         except BaseException:
@@ -155,6 +154,13 @@ class Emulator:
             raise
         self._database, self._server, self._courier = database, server, courier
         self._loop = asyncio.get_running_loop()
+
+    def _make_dashboard(self, service: Service) -> Dashboard | None:
+        if not self._has_dashboard:
+            return None
+        from openrelay_async.emulator.dashboard.handling import Dashboard
+
+        return Dashboard(service, speed=self._speed)
 
     def _settle(self, database: Database, now: float) -> None:
         found = ORGANIZATIONS.find(database)

@@ -11,19 +11,21 @@ import struct
 from collections import deque
 from collections.abc import Iterator, Mapping
 from email.utils import formatdate
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import attrs
 from aiohttp import web
 
 from openrelay_async.emulator.answers import Answer, Refusal
-from openrelay_async.emulator.dashboard.handling import Dashboard
 from openrelay_async.emulator.faults import Fault
 from openrelay_async.emulator.responding import answer_refusal, encode, refusal_of
 from openrelay_async.emulator.seen import SeenRequest, safe_headers
 from openrelay_async.emulator.service import Exchange, Service
 from openrelay_async.emulator.storage import EmulatorError
 from openrelay_async.emulator.uploads import read_file, read_form
+
+if TYPE_CHECKING:
+    from openrelay_async.emulator.dashboard.handling import Dashboard
 
 LARGEST_JSON = 1024 * 1024
 _GARBAGE = b"\x00\xff<html>this is not what you asked for"

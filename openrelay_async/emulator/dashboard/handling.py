@@ -14,7 +14,6 @@ from aiohttp import web
 from openrelay_async.emulator.answers import Answer, Refusal
 from openrelay_async.emulator.dashboard.pages import (
     LIFETIMES,
-    ROOT,
     KeyForm,
     KeysPage,
     NewKey,
@@ -36,12 +35,14 @@ from openrelay_async.emulator.dashboard.sessions import (
     find_signed_in,
     is_from_form,
 )
+from openrelay_async.emulator.dashboard.tables import ROOT
 from openrelay_async.emulator.generated.routes import OPERATIONS
 from openrelay_async.emulator.service import Service
 
 _LARGEST_FORM = 64 * 1024
 _MOST_FIELDS = 64
 _SHOWN_FOR = 60.0
+_PACKAGE = "openrelay_async.emulator.dashboard"
 _ASSETS = {
     "dashboard.css": "text/css",
     "dashboard.js": "text/javascript",
@@ -84,7 +85,7 @@ class Dashboard:
         self._operations = {operation.id: operation for operation in OPERATIONS}
         self._unseen: dict[str, _Unseen] = {}
         self._assets = {
-            name: files(__package__).joinpath("static").joinpath(name).read_bytes() for name in _ASSETS
+            name: files(_PACKAGE).joinpath("static").joinpath(name).read_bytes() for name in _ASSETS
         }
 
     def serves(self, path: str) -> bool:

@@ -18,20 +18,20 @@ Child: TypeAlias = "str | Markup | Iterable[Child] | None"
 _VOID = frozenset({"br", "hr", "input", "link", "meta"})
 
 
-def element(name: str, *children: Child, **attributes: str | bool | None) -> Markup:
+def element(tag: str, /, *children: Child, **attributes: str | bool | None) -> Markup:
     """Return an element; texts and attribute values are escaped.
 
     Args:
-        name: the tag, a constant.
+        tag: its name, a constant.
         children: texts, markup, lists of them; `None` is nothing.
         attributes: `class_`, `for_`, `data_key` become `class`, `for`, `data-key`; `True` is an attribute
         without a
             value, `None` and `False` are left out.
     """
-    head = f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
-    if name in _VOID:
+    head = f"<{tag}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
+    if tag in _VOID:
         return Markup(head)
-    return Markup(f"{head}{join(children)}</{name}>")
+    return Markup(f"{head}{join(children)}</{tag}>")
 
 
 def join(children: Child) -> Markup:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import attrs
 
 from openrelay_async.emulator.dashboard.markup import Child, Markup, document, element
-from openrelay_async.emulator.dashboard.reading import AuditRow, KeyRow, Moment
-
-ROOT = "/dashboard"
+from openrelay_async.emulator.dashboard.reading import AuditRow, KeyRow
+from openrelay_async.emulator.dashboard.tables import ROOT, render_audit, render_ended, render_table
 
 LIFETIMES = (
     ("", "Never"),
@@ -85,7 +84,9 @@ def render_sign_in(problem: str | None = None) -> str:
             element("label", "E-mail", for_="email"),
             element("input", type="email", id="email", name="email", autocomplete="username"),
             element("label", "Password", for_="password"),
-            element("input", type="password", id="password", name="password", autocomplete="current-password"),
+            element(
+                "input", type="password", id="password", name="password", autocomplete="current-password"
+            ),
             element("button", "Sign in with password", type="submit", class_="primary", formnovalidate=True),
         ),
         method="post", action=f"{ROOT}/sign-in",
@@ -121,10 +122,12 @@ def render_keys(page: KeysPage) -> str:
         element(
             "section",
             element("h2", f"Active keys ({len(working)})"),
-            _render_table(working) if working else element("p", "No key works at the moment.", class_="empty"),
-            _render_ended(ended) if ended else None,
+            render_table(working)
+            if working
+            else element("p", "No key works at the moment.", class_="empty"),
+            render_ended(ended) if ended else None,
         ),
-        _render_audit(page.audit),
+        render_audit(page.audit),
         _render_dialog(page.csrf),
         id="main",
     )  # fmt: skip
@@ -260,86 +263,6 @@ def _render_create(page: KeysPage) -> Markup:
         class_="create",
         open=form.error is not None,
     )
-
-
-_COLUMNS = ("Name", "Key", "Scopes", "Last used", "Expires")
-
-
-def _render_table(keys: Sequence[KeyRow]) -> Markup:
-    titles = [element("th", title, scope="col") for title in _COLUMNS]
-    titles.append(element("th", element("span", "Actions", class_="unseen"), scope="col"))
-    return element(
-        "table",
-        element("thead", element("tr", titles)),
-        element("tbody", [_render_row(key) for key in keys]),
-        class_="keys",
-    )
-
-
-def _render_row(key: KeyRow) -> Markup:
-    revoke = element(
-        "a",
-        "Revoke",
-        element("span", " ", element("bdi", key.name), class_="unseen"),
-        href=f"{ROOT}?revoke={key.id}", class_="danger quiet", data_revoke=key.id, data_name=key.name,
-    )  # fmt: skip
-    created = ["made ", _render_time(key.created)] if key.created else None
-    return element(
-        "tr",
-        element("th", element("bdi", key.name), element("small", created), scope="row"),
-        _cell("Key", element("code", f"{key.prefix}…")),
-        _cell("Scopes", element("ul", [element("li", scope) for scope in key.scopes], class_="chips")),
-        _cell("Last used", _render_time(key.last_used) if key.last_used else "Never"),
-        _cell("Expires", _render_time(key.expires) if key.expires else "Never"),
-        element("td", revoke, class_="action"),
-        id=key.id,
-    )
-
-
-def _cell(title: str, child: Child) -> Markup:
-    # On a phone the title stands beside the value, where a table has no room for columns.
-    return element("td", child, data_title=title)
-
-
-def _render_time(moment: Moment) -> Markup:
-    return element("time", moment.text, datetime=moment.exact, title=moment.exact)
-
-
-def _render_ended(keys: Sequence[KeyRow]) -> Markup:
-    items = [
-        element(
-            "li",
-            element("bdi", key.name), " ", element("code", f"{key.prefix}…"), " ",
-            element("span", key.ended, class_="tag"), " ",
-            _render_time(key.ended_at) if key.ended_at else None,
-        )
-        for key in keys
-    ]  # fmt: skip
-    summary = element("summary", f"Revoked and expired keys ({len(keys)})")
-    return element("details", summary, element("ul", items, class_="ended"))
-
-
-def _render_audit(rows: Sequence[AuditRow]) -> Markup:
-    items = [
-        element(
-            "li",
-            element("span", _words_of(row.event), class_="event"), " ", element("bdi", row.target),
-            element(
-                "small",
-                element("bdi", row.actor), f" from {row.source_ip}, " if row.source_ip else ", ",
-                _render_time(row.at),
-            ),
-        )
-        for row in rows
-    ]  # fmt: skip
-    content = element("ol", items) if items else element("p", "Nothing yet.", class_="empty")
-    return element("section", element("h2", "Audit log"), content, class_="audit")
-
-
-def _words_of(event: str) -> str:
-    """`api_key.created` → `API key created`."""
-    words = event.replace("_", " ").replace(".", " ").replace("api key", "API key")
-    return words[:1].upper() + words[1:]
 
 
 _CONSEQUENCE = "Whatever uses it is refused from the next request on. This cannot be undone."
