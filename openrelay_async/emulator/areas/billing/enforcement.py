@@ -11,6 +11,7 @@ import attrs
 from openrelay_async.emulator.areas.account.storage import ORGANIZATIONS
 from openrelay_async.emulator.areas.billing.ledger import (
     AUTO_STOP_FLOOR,
+    FORGIVEN,
     LOW_BALANCE,
     add_transaction,
     default_card,
@@ -99,8 +100,7 @@ def enforce(database: Database, at: float, now: float, seed: int) -> None:
 
 
 def _enforce_one(database: Database, org_id: str, at: float, now: float, seed: int) -> None:
-    # A hundredth of a cent forgives what floating point lost on the way to the threshold.
-    available = estimate_available(database, org_id, at) - 0.01
+    available = estimate_available(database, org_id, at) - FORGIVEN
     settings = read_settings(database, org_id)
     card = default_card(database, org_id)
     if settings.auto_recharge and card is not None and available <= settings.threshold_cents:

@@ -22,6 +22,8 @@ from openrelay_async.emulator.storage import Database
 AUTO_STOP_FLOOR = 0
 """Cents: what runs is stopped when this little is left."""
 LOW_BALANCE = 500
+FORGIVEN = 0.01
+"""Cents: what floating point may lose on the way to a threshold."""
 SMALLEST_DEPOSIT = 500
 LARGEST_DEPOSIT = 10_000_000
 
@@ -76,7 +78,7 @@ def _inference_cents(database: Database, org_id: str, since: float, until: float
 
 def require_credit(database: Database, org_id: str, now: float) -> None:
     """Raise 402 when nothing is left to run something new with."""
-    if estimate_available(database, org_id, now) <= AUTO_STOP_FLOOR:
+    if estimate_available(database, org_id, now) - FORGIVEN <= AUTO_STOP_FLOOR:
         raise Refusal(402, "the balance is used up: make a deposit", "INSUFFICIENT_BALANCE")
 
 
