@@ -1,6 +1,6 @@
 """The connections of one event loop: made in it, used in it, and gone with it.
 
-A loop says nothing when it is closed, and a client may outlive many. So a pool has three ends: its client
+A loop gives no notice of its end, and a client may outlive many. So a pool has three ends: its client
 closes it; `asyncio.run` (and all that shut a loop's generators down) closes it while the loop still runs;
 or it is abandoned, where its loop or process is gone. None of them leaves a socket open or a warning.
 """
@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-import os
 import ssl
 import sys
 import weakref
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import cast
 
 import aiohttp
@@ -38,7 +37,6 @@ class LoopPool:
         "__weakref__",
         "_anchor",
         "_closing",
-        "_pid",
         "connector",
         "idle",
         "limits",
@@ -68,7 +66,6 @@ class LoopPool:
         self.running = 0
         self.idle = asyncio.Event()
         self.idle.set()
-        self._pid = os.getpid()
         self._closing: asyncio.Task[None] | None = None
         # The queue before aiohttp is ours (`slots`), so its own must never be the shorter one.
         self.connector = PoolConnector(
@@ -90,13 +87,7 @@ class LoopPool:
         # hooks would not see it, and a limit of one attempt would be two requests.
         self.session._retry_connection = False
         _close_with_generators(self)
-        self._anchor = _hold(self, weakref.ref(owner))
-
-    def __del__(self, _getpid: Callable[[], int] = os.getpid) -> None:
-        # Sockets are closed, nothing is scheduled: there is no loop any more that could run it.
-        anchor = getattr(self, "_anchor", None)
-        if anchor is not None and (self.loop.is_closed() or self._pid != _getpid()):
-            self.abandon()
+        self._anchor = _hold(_Anchor(self, weakref.ref(owner)))
 
     def enter(self) -> None:
         """Note that a call begins; `leave()` must follow."""
@@ -138,21 +129,41 @@ def _close_with_generators(pool: LoopPool) -> None:
         notice(cast("AsyncGenerator[object, object]", pool))
 
 
-def _hold(pool: LoopPool, owner: weakref.ref[object]) -> weakref.ref[asyncio.TimerHandle]:
+class _Anchor:
+    """What holds a pool as long as its loop: the loop holds it, as the argument of a timer.
+
+    A loop that is closed drops its timers, so the end of this object is the notice of the loop's end where
+    there was none before it.
+    """
+
+    __slots__ = ("owner", "pool")
+
+    def __init__(self, pool: LoopPool, owner: weakref.ref[object]) -> None:
+        self.pool = pool
+        self.owner = owner
+
+    def __del__(self) -> None:
+        # Sockets are closed, nothing is scheduled: there is no loop any more that could run it.
+        if self.pool.loop.is_closed():
+            self.pool.abandon()
+
+
+def _hold(anchor: _Anchor) -> weakref.ref[asyncio.TimerHandle]:
     """Keep a pool alive as long as its loop, or until it is closed.
 
     A client that is collected without being closed must not take open connections with it: only their loop
     can close them properly. So the loop looks, now and then, whether the client still exists.
     """
     # An empty context: a copy of the caller's would keep alive what the caller put there.
-    handle = pool.loop.call_later(LOOK_AFTER, _look, pool, owner, context=contextvars.Context())
+    handle = anchor.pool.loop.call_later(LOOK_AFTER, _look, anchor, context=contextvars.Context())
     return weakref.ref(handle)
 
 
-def _look(pool: LoopPool, owner: weakref.ref[object]) -> None:
+def _look(anchor: _Anchor) -> None:
+    pool = anchor.pool
     if pool.session.closed:
         return
-    if owner() is None and pool.running == 0:
+    if anchor.owner() is None and pool.running == 0:
         pool._closing = pool.loop.create_task(pool.aclose())
         return
-    pool._anchor = _hold(pool, owner)
+    pool._anchor = _hold(anchor)

@@ -1,0 +1,473 @@
+"""One client in many loops, threads and processes, in programs of their own (R1.1 to R1.4, R1.6)."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.transport.programs import Result, run_program
+
+
+def check_silent(result: Result) -> None:
+    assert result.err == ""
+    assert result.code == 0
+
+
+def check_one_warning(result: Result) -> None:
+    """Exactly one ResourceWarning, which names the line that made the client, and nothing else."""
+    assert result.code == 0
+    warnings = [text for text in result.err.splitlines() if "Warning" in text]
+    named = [text for text in warnings if "was not closed" in text]
+    # Python's own hint, which follows the first ResourceWarning of a program.
+    others = [text for text in warnings if text not in named and "Enable tracemalloc" not in text]
+    assert len(named) == 1, result.err
+    assert others == []
+    assert f"<string>:{result.line_of('AsyncClient(')} was not closed" in named[0]
+    for noise in ("Unclosed", "unclosed", "Task was", "Exception ignored", "Traceback", "never awaited"):
+        assert noise not in result.err
+
+
+def test_a_client_works_in_two_successive_runs():
+    """R1.1: also when it was made where there is no loop; closed at the end, it warns of nothing."""
+    check_silent(
+        run_program("""
+        client = AsyncClient(KEY, base_url=url)
+        for _ in range(2):
+            assert asyncio.run(client.vms.get("vm_1")).id == "vm_1"
+        async def finish():
+            await client.vms.get("vm_1")
+            await client.aclose()
+        asyncio.run(finish())
+        """)
+    )
+
+
+def test_a_client_that_is_closed_in_a_third_run_is_closed():
+    """R1.1: `aclose` has nothing to say to the loops that are gone."""
+    check_silent(
+        run_program("""
+        client = AsyncClient(KEY, base_url=url)
+        asyncio.run(client.vms.get("vm_1"))
+        asyncio.run(client.aclose())
+        """)
+    )
+
+
+def test_a_loop_that_is_closed_without_notice_leaves_nothing_open():
+    """R1.2: neither its generators nor its executor were shut down; the pool is dropped without I/O."""
+    check_silent(
+        run_program("""
+        client = AsyncClient(KEY, base_url=url)
+        def count():
+            return len(os.listdir("/proc/self/fd"))
+        def use(call):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(call)
+            loop.close()
+        use(client.vms.get("vm_1"))
+        before = count()
+        for _ in range(20):
+            use(client.vms.get("vm_1"))
+        # The last loop's connection is still there until the next one comes.
+        assert count() <= before + 2, (before, count())
+        use(client.aclose())
+        gc.collect()
+        """)
+    )
+
+
+@pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("ending", ["del client", "client.me = client; del client; gc.collect()"])
+def test_an_unclosed_client_gives_one_warning_that_names_the_line(loops: str, ending: str):
+    """R1.3: collected in its running loop, by count or by the collector."""
+    result = run_program(
+        f"""
+        async def main():
+            client = AsyncClient(
+                KEY, base_url=url)
+            await asyncio.gather(*(client.vms.get("vm_1") for _ in range(3)))
+            {ending}
+            gc.collect()
+            await asyncio.sleep(0.05)
+        if {loops == "uvloop"}:
+            import uvloop
+            uvloop.run(main())
+        else:
+            asyncio.run(main())
+        gc.collect()
+        """
+    )
+    check_one_warning(result)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "del client; gc.collect(); loop.close()",
+        "loop.close(); del client; gc.collect()",
+        "loop.close(); client.me = client; del client; gc.collect()",
+        "loop.run_until_complete(loop.shutdown_asyncgens()); loop.close(); del client",
+        # A daemon thread would keep the interpreter from finalizing the program's globals.
+        "loop.close(); server.shutdown(); server.server_close()",
+    ],
+    ids=["before-the-loop", "after-the-loop", "in-a-cycle", "after-its-generators", "at-exit"],
+)
+def test_an_unclosed_client_of_a_loop_that_ended_gives_one_warning(ending: str):
+    """R1.3: the loop does not run, and never will: nothing may be scheduled on it."""
+    result = run_program(
+        f"""
+        client = AsyncClient(
+            KEY, base_url=url)
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(client.vms.get("vm_1"))
+        {ending}
+        """
+    )
+    check_one_warning(result)
+
+
+def test_a_client_that_was_never_used_needs_no_closing():
+    check_silent(run_program("AsyncClient(KEY, base_url=url)"))
+
+
+def test_no_finalizer_schedules_work():
+    """R1.3: collecting an unclosed client puts nothing on the loop."""
+    check_silent(
+        run_program(
+            """
+        import warnings
+        warnings.simplefilter("ignore")
+        async def main():
+            client = AsyncClient(KEY, base_url=url)
+            await client.vms.get("vm_1")
+            loop = asyncio.get_running_loop()
+            before = asyncio.all_tasks()
+            scheduled = []
+            for name in ("call_soon", "call_soon_threadsafe", "call_at", "create_task"):
+                setattr(loop, name, lambda *arguments, **options: scheduled.append(arguments))
+            client.me = client
+            del client
+            gc.collect()
+            for name in ("call_soon", "call_soon_threadsafe", "call_at", "create_task"):
+                delattr(loop, name)
+            assert scheduled == [], scheduled
+            assert asyncio.all_tasks() == before
+        asyncio.run(main())
+        """,
+            options=("-W", "ignore"),
+        )
+    )
+
+
+def test_the_connections_of_a_forgotten_client_are_closed_by_their_loop():
+    """R1.3: not by a finalizer, but by the loop, which looks after them now and then."""
+    check_silent(
+        run_program(
+            """
+        from openrelay_async import loop_pool
+        loop_pool.LOOK_AFTER = 0.05
+        async def main():
+            before = len(os.listdir("/proc/self/fd"))
+            clients = [AsyncClient(KEY, base_url=url) for _ in range(5)]
+            for client in clients:
+                await client.vms.get("vm_1")
+            assert len(os.listdir("/proc/self/fd")) >= before + 10  # both ends are in this process
+            del client
+            clients.clear()
+            deadline = time.monotonic() + 5
+            while len(os.listdir("/proc/self/fd")) > before:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+            live = [one for one in gc.get_objects() if isinstance(one, loop_pool.LoopPool)]
+            assert len(live) == 0, live
+        asyncio.run(main())
+        """,
+            options=("-W", "ignore"),
+        )
+    )
+
+
+@pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
+def test_two_threads_with_a_loop_each_share_a_client(loops: str):
+    """R1.2: each loop has its own connections; the client is closed from one of them."""
+    check_silent(
+        run_program(
+            f"""
+        if {loops == "uvloop"}:
+            from uvloop import run
+        else:
+            from asyncio import run
+        client = AsyncClient(KEY, base_url=url, limits=PoolLimits(max_connections=4))
+        failures = []
+        def work():
+            async def many():
+                await asyncio.gather(*(client.vms.get("vm_1") for _ in range(40)))
+            try:
+                for _ in range(3):
+                    run(many())
+            except BaseException as error:
+                failures.append(error)
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        assert failures == [], failures
+        assert len(Service.ports) == 480
+        run(client.aclose())
+        """
+        )
+    )
+
+
+def test_closing_a_client_in_one_thread_ends_the_calls_of_another():
+    """R1.2: the other loop's connections are closed by that loop."""
+    check_silent(
+        run_program("""
+        client = AsyncClient(KEY, base_url=url, retry=RetryPolicy(base=0.01, cap=0.01))
+        outcome = []
+        def work():
+            async def one():
+                try:
+                    await client.request("GET", "/stall")
+                except errors.ConnectionFailed as error:
+                    outcome.append(str(error))
+            asyncio.run(one())
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert Service.stalls.wait(5)
+        asyncio.run(client.aclose())
+        thread.join(5)
+        assert "the client was closed" in outcome[0], outcome
+        """)
+    )
+
+
+FORK = """
+def child_of(call):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            began = time.monotonic()
+            call()
+            took = time.monotonic() - began
+            os._exit(0 if took < 2.0 else 3)
+        except BaseException as error:
+            import traceback
+            traceback.print_exc()
+            os._exit(4)
+    return pid
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_parent_and_child_both_work_after_a_fork():
+    """R1.4: gunicorn's preload, celery's prefork. No inherited socket is used."""
+    check_silent(
+        run_program(
+            FORK
+            + """
+client = AsyncClient(KEY, base_url=url)
+asyncio.run(client.vms.get("vm_1"))
+loop = asyncio.new_event_loop()
+loop.run_until_complete(client.vms.get("vm_1"))
+mine = Service.ports[-1]
+pid = child_of(lambda: (asyncio.run(client.vms.get("vm_1")), asyncio.run(client.vms.get("vm_1"))))
+# The parent's connection goes on as if nothing had been.
+loop.run_until_complete(client.vms.get("vm_1"))
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+loop.run_until_complete(client.vms.get("vm_1"))
+assert Service.ports.count(mine) == 3, (mine, Service.ports)
+assert len(Service.ports) == 6
+loop.run_until_complete(client.aclose())
+loop.close()
+"""
+        )
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
+def test_parent_and_child_both_work_when_another_thread_was_inside_the_client(loops: str):
+    """R1.4: twenty forks while a thread's loop is in the middle of requests."""
+    check_silent(
+        run_program(
+            FORK
+            + f"""
+if {loops == "uvloop"}:
+    from uvloop import run
+else:
+    from asyncio import run
+client = AsyncClient(KEY, base_url=url, limits=PoolLimits(max_connections=4))
+stop = threading.Event()
+failures = []
+def work():
+    async def busy():
+        while not stop.is_set():
+            await asyncio.gather(*(client.vms.get("vm_1") for _ in range(8)))
+    try:
+        run(busy())
+    except BaseException as error:
+        failures.append(error)
+thread = threading.Thread(target=work)
+thread.start()
+while len(Service.ports) < 20:
+    time.sleep(0.001)
+for _ in range(20):
+    pid = child_of(lambda: run(client.vms.get("vm_1")))
+    began = time.monotonic()
+    run(client.vms.get("vm_1"))
+    assert time.monotonic() - began < 2.0
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+stop.set()
+thread.join(5)
+assert failures == [], failures
+run(client.aclose())
+""",
+            # Python 3.12 warns of any fork beside threads.
+            options=("-X", "dev", "-W", "ignore::DeprecationWarning"),
+        )
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+def test_a_child_that_never_uses_the_client_says_nothing_of_it():
+    """R1.3, R1.4: it did not make it, so it need not close it. It ends as a program ends, not by `_exit`."""
+    result = run_program("""
+        client = AsyncClient(KEY, base_url=url)
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(client.vms.get("vm_1"))
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            del client
+            gc.collect()
+            sys.stderr.flush()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        # What the child let go of is still the parent's.
+        loop.run_until_complete(client.vms.get("vm_1"))
+        assert len(set(Service.ports)) == 1
+        loop.run_until_complete(client.aclose())
+        loop.close()
+        """)
+    check_silent(result)
+
+
+def test_a_client_crosses_multiprocessing_fork():
+    """R1.4"""
+    check_silent(
+        run_program(
+            """
+        import multiprocessing
+        client = AsyncClient(KEY, base_url=url)
+        asyncio.run(client.vms.get("vm_1"))
+        def work(queue):
+            queue.put(asyncio.run(client.vms.get("vm_1")).id)
+            asyncio.run(client.aclose())
+        context = multiprocessing.get_context("fork")
+        queue = context.SimpleQueue()
+        process = context.Process(target=work, args=(queue,))
+        process.start()
+        process.join(10)
+        assert process.exitcode == 0
+        assert queue.get() == "vm_1"
+        queue.close()
+        process.close()
+        asyncio.run(client.vms.get("vm_1"))
+        asyncio.run(client.aclose())
+        """,
+            options=("-X", "dev", "-W", "ignore::DeprecationWarning"),
+        )
+    )
+
+
+EXITS = {
+    "main-returns": """
+async def main():
+    client = AsyncClient(KEY, base_url=url)
+    global tasks
+    tasks = [asyncio.create_task(client.request("GET", "/stall")) for _ in range(5)]
+    while not Service.stalls.is_set():
+        await asyncio.sleep(0.01)
+asyncio.run(main())
+""",
+    "sys-exit": """
+async def main():
+    client = AsyncClient(KEY, base_url=url)
+    task = asyncio.create_task(client.request("GET", "/stall"))
+    while not Service.stalls.is_set():
+        await asyncio.sleep(0.01)
+    sys.exit(0)
+asyncio.run(main())
+""",
+    "daemon-thread": """
+client = AsyncClient(KEY, base_url=url)
+threading.Thread(target=lambda: asyncio.run(client.request("GET", "/stall")), daemon=True).start()
+Service.stalls.wait(5)
+""",
+    "loop-stopped": """
+client = AsyncClient(KEY, base_url=url)
+loop = asyncio.new_event_loop()
+async def begin():
+    global task
+    task = asyncio.create_task(client.request("GET", "/stall"))
+    while not Service.stalls.is_set():
+        await asyncio.sleep(0.01)
+loop.run_until_complete(begin())
+task.cancel()
+with contextlib.suppress(asyncio.CancelledError):
+    loop.run_until_complete(task)
+loop.close()
+""",
+    "backoff": """
+async def main():
+    client = AsyncClient(KEY, base_url="http://127.0.0.1:9", retry=RetryPolicy(base=50, cap=50))
+    task = asyncio.create_task(client.vms.get("vm_1"))
+    await asyncio.sleep(0.1)
+asyncio.run(main())
+""",
+    "page-loop-left": """
+async def main():
+    client = AsyncClient(KEY, base_url=url, org_id="org_1")
+    iterator = client.vms.list(prefetch=True).__aiter__()
+    with contextlib.suppress(errors.OpenRelayError):
+        await iterator.__anext__()
+asyncio.run(main())
+""",
+}
+
+
+@pytest.mark.parametrize("way", EXITS)
+def test_the_interpreter_ends_at_once_with_requests_in_flight(way: str):
+    """R1.6: under a second after the program's last line, and an empty stderr."""
+    result = run_program(
+        EXITS[way] + "\nprint(time.monotonic(), flush=True)\n" if way != "sys-exit" else EXITS[way],
+        options=(),
+        within=20.0,
+    )
+    check_silent(result)
+    # The start of Python and the imports are in it; the stall alone would be 30 s.
+    assert result.seconds < 5.0
+
+
+def test_the_end_of_the_interpreter_takes_less_than_a_second():
+    """R1.6: measured from the last line of the program to the end of the process."""
+    result = run_program(
+        EXITS["daemon-thread"]
+        + """
+import subprocess
+# A child that outlives us tells when our end of the pipe was closed: at our exit.
+reading, writing = os.pipe()
+watcher = subprocess.Popen(
+    [sys.executable, "-S", "-c", "import os, sys, time; began = float(sys.argv[1]);"
+     "os.read(int(sys.argv[2]), 1); print(time.time() - began)", str(time.time()), str(reading)],
+    pass_fds=[reading],
+)
+os.close(reading)
+time.sleep(0.3)
+watcher.returncode = 0
+""",
+        options=(),
+    )
+    check_silent(result)
+    assert float(result.out) < 0.3 + 1.0 + 0.5
