@@ -50,7 +50,6 @@ from openrelay_async.unset import UNSET, Unset
 if TYPE_CHECKING:
     from openrelay_async.generated.resources.access import Access
     from openrelay_async.generated.resources.account import Account
-    from openrelay_async.generated.resources.api_keys import ApiKeys
     from openrelay_async.generated.resources.audit_events import AuditEvents
     from openrelay_async.generated.resources.billing import Billing
     from openrelay_async.generated.resources.catalog import Catalog
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
     from openrelay_async.generated.resources.ssh_keys import SshKeys
     from openrelay_async.generated.resources.transfers import Transfers
     from openrelay_async.generated.resources.usage import Usage
+    from openrelay_async.resources.api_keys import ApiKeys
     from openrelay_async.resources.batches import Batches
     from openrelay_async.resources.clusters import Clusters
     from openrelay_async.resources.kubernetes import Kubernetes
@@ -141,7 +141,7 @@ class AsyncClient:
 
     access: ResourceAttribute[Access] = ResourceAttribute()
     account: ResourceAttribute[Account] = ResourceAttribute()
-    api_keys: ResourceAttribute[ApiKeys] = ResourceAttribute()
+    api_keys: ResourceAttribute[ApiKeys] = ResourceAttribute("openrelay_async.resources")
     audit_events: ResourceAttribute[AuditEvents] = ResourceAttribute()
     batches: ResourceAttribute[Batches] = ResourceAttribute("openrelay_async.resources")
     billing: ResourceAttribute[Billing] = ResourceAttribute()

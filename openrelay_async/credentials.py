@@ -16,7 +16,16 @@ _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 class Credential:
     """A key with the header that carries it. Two of them are the same only if they are one object."""
 
-    __slots__ = ("__weakref__", "access", "expiry_told", "header", "in_flight", "learning", "secret")
+    __slots__ = (
+        "__weakref__",
+        "access",
+        "expiry_told",
+        "header",
+        "in_flight",
+        "learning",
+        "rotating",
+        "secret",
+    )
 
     def __init__(self, secret: Secret) -> None:
         self.secret = secret
@@ -28,6 +37,7 @@ class Credential:
         self.in_flight: set[object] = set()
         """A mark for each request under way with it, in any thread: adding and discarding are atomic."""
         self.expiry_told = False
+        self.rotating = False
 
     def __repr__(self) -> str:
         return f"Credential({self.secret!r})"

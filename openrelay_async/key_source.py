@@ -81,7 +81,7 @@ class KeySource(Protocol):
 class StaticKey:
     """A key that stays as it was given until a rotation switches it, or none."""
 
-    __slots__ = ("current",)
+    __slots__ = ("__weakref__", "current")
 
     def __init__(self, credential: Credential | None) -> None:
         self.current = credential
@@ -111,7 +111,7 @@ class StaticKey:
 class ProvidedKey:
     """A key that a provider gives: asked once for all calls that wait, off the loop where it may block."""
 
-    __slots__ = ("_check_every", "_credential", "_due", "_flight", "_provider")
+    __slots__ = ("__weakref__", "_check_every", "_credential", "_due", "_flight", "_provider", "_superseded")
 
     has_key = True
 
@@ -122,6 +122,8 @@ class ProvidedKey:
         check_every = getattr(provider, "check_every", None)
         self._check_every: float = math.inf if check_every is None else check_every
         self._due = math.inf
+        self._superseded: Secret | None = None
+        """A key that a rotation replaced: the provider may still give it for a while."""
 
     def __repr__(self) -> str:
         return f"ProvidedKey({_name(self._provider)}, {self._credential!r})"
@@ -152,6 +154,7 @@ class ProvidedKey:
         return None if self._credential is refused else self._credential
 
     def switch(self, credential: Credential) -> None:
+        self._superseded = None if self._credential is None else self._credential.secret
         self._credential = credential
         self._due = time.monotonic() + self._check_every
 
@@ -166,7 +169,7 @@ class ProvidedKey:
             reason = scrub_text(" ".join(str(error).split()))[:_LONGEST_REASON]
             problem = f"{source}: {type(error).__name__}{': ' if reason else ''}{reason}"
         else:
-            if self._credential is None or self._credential.secret != fresh.secret:
+            if self._credential is None or fresh.secret not in (self._credential.secret, self._superseded):
                 self._credential = fresh
             self._due = time.monotonic() + self._check_every
             return self._credential

@@ -53,11 +53,14 @@ class Shared:
     """Why no further call is taken."""
     credentials: WeakSet[Credential] = field(factory=WeakSet[Credential], repr=False)
     """Keys in use: no text of the service may show one."""
+    key_sources: WeakSet[KeySource] = field(factory=WeakSet[KeySource], repr=False)
+    """Where the client and its views have their keys from: a rotation switches all that use the same."""
     pollers: dict[object, object] = field(factory=dict[object, object], repr=False)
     """What waits and watches share, by what they poll: see `fleet.py`."""
 
     def watch(self, key_source: KeySource) -> None:
         """Remember the key in use, so that no error shows it."""
+        self.key_sources.add(key_source)
         if key_source.current is not None:
             self.credentials.add(key_source.current)
 

@@ -1,0 +1,137 @@
+"""`client.api_keys`: API keys, and replacing the one in use without a failed call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+
+from openrelay_async.calls import ClientCalls
+from openrelay_async.config import check_seconds
+from openrelay_async.errors import OpenRelayError
+from openrelay_async.generated.models.api_keys import ApiKeySummary
+from openrelay_async.generated.resources.api_keys import ApiKeys as GeneratedApiKeys
+from openrelay_async.rotation import Journal, Rotation, RotationError, Store, rotation_error
+from openrelay_async.rotation_run import RotationRun
+
+
+class ApiKeys(GeneratedApiKeys):
+    """API keys: create, list, change, revoke and rotate them."""
+
+    __slots__ = ()
+
+    async def rotate(
+        self,
+        *,
+        store: Store,
+        name: str | None = None,
+        scopes: Sequence[str] | None = None,
+        expires_in: float | timedelta | None = None,
+        grace: float = 0.0,
+        drain_timeout: float = 60.0,
+        journal: Journal | None = None,
+        key_id: str | None = None,
+    ) -> Rotation:
+        """Replace the client's key by a new one; no call fails meanwhile.
+
+        Creates the new key, verifies it with whoami, hands it to `store`, switches this client and its
+        views to it (the next attempts of running calls too), waits until no request is under way with the
+        old key, waits for `grace`, and revokes the old key. Nothing depends on the new key before `store`
+        has returned. If creating, verifying or storing fails, the new key is revoked and the old one stays.
+
+        The key needs the scope `clusters:write`: it creates and revokes keys.
+
+        Args:
+            store: takes the plaintext and keeps it where the next process will look for it. A coroutine
+                function is awaited, any other function runs in a thread.
+            name: name of the new key; by default the old one's.
+            scopes: scopes of the new key; by default the old one's. Never more than the old key has.
+            expires_in: lifetime in seconds or as a timedelta; by default that with which the old key was
+                made.
+            grace: seconds for which the old key stays valid after the switch, for other processes that
+                read it from the same store.
+            drain_timeout: seconds to wait for the calls under the old key.
+            journal: a file that says how far the rotation is (no secrets), for `resume_rotation` after a
+                crash.
+            key_id: id of the key in use, where neither whoami nor its prefix tells it.
+
+        Returns:
+            The finished rotation.
+
+        Raises:
+            RotationError: a step failed. It says which one, which key works, and what is left to do.
+        """
+        for seconds, what in ((grace, "grace"), (drain_timeout, "drain_timeout")):
+            if seconds != 0:
+                check_seconds(what, seconds)
+        calls = self._client_calls()
+        old = await calls.transport.key_source.get()
+        if old.rotating:
+            raise RotationError("a rotation of this key is under way already")
+        old.rotating = True
+        try:
+            run = RotationRun(calls, old, journal)
+            summary = await _prepare(run, name, scopes, key_id)
+            await run.make(summary, store=store, expires_in=expires_in)
+            new = run.switch()
+            return await run.finish(new, grace=grace, drain_timeout=drain_timeout)
+        finally:
+            old.rotating = False
+
+    async def resume_rotation(self, rotation: Rotation | Journal) -> Rotation:
+        """Finish a rotation that stopped: by an error after the switch, or because the process died.
+
+        With a client whose key is the new one, the old one is revoked. With a client whose key is the old
+        one, and if the new one was not stored, the new one is revoked, as nobody has it.
+
+        Args:
+            rotation: from `RotationError.rotation`, or the journal that was given to `rotate`.
+
+        Raises:
+            RotationError: the client's key is neither, or the new key may be stored: then start the client
+                with what the store has.
+        """
+        if isinstance(rotation, Rotation):
+            journal = None
+        else:
+            journal = os.fspath(rotation)
+            rotation = Rotation.load(journal)
+        if rotation.is_over:
+            return rotation
+        calls = self._client_calls()
+        credential = await calls.transport.key_source.get()
+        run = RotationRun(calls, credential, journal)
+        in_use = await _prepare(run, rotation.name, None, None)
+        run.rotation = rotation
+        if in_use.id == rotation.new_key_id:
+            return await run.revoke_old(credential)
+        if in_use.id != rotation.old_key_id:
+            raise RotationError(f"the client's key {in_use.id} is neither of this rotation's keys")
+        if rotation.step not in {"create", "verify"}:
+            raise rotation_error(
+                f"the new key {rotation.new_key_id} may be stored already, and this client uses the old one: "
+                "make a client with what is stored, then resume",
+                rotation,
+            )
+        run.known, run.scopes = set(rotation.known_key_ids), list(rotation.scopes)
+        became = await run.undo()
+        if became.endswith("yourself"):
+            raise rotation_error(f"{became}, the old key stays in use", rotation)
+        return run.mark("undone")
+
+    def _client_calls(self) -> ClientCalls:
+        if not isinstance(self._calls, ClientCalls):
+            raise TypeError("a rotation needs a client's own calls")
+        return self._calls
+
+
+async def _prepare(
+    run: RotationRun, name: str | None, scopes: Sequence[str] | None, key_id: str | None
+) -> ApiKeySummary:
+    try:
+        return await run.prepare(name, scopes, key_id)
+    except RotationError:
+        raise
+    except OpenRelayError as error:
+        cause = error
+    raise rotation_error(f"did not begin: {cause.message}; nothing was changed", None, cause) from None

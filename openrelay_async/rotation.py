@@ -1,0 +1,165 @@
+"""How far the rotation of a key has come, kept so that a crash between two steps can be finished.
+
+The steps: create the new key, verify it, store it, switch to it, drain the calls under the old key, wait
+for others (grace), revoke the old key. Until `switch` a failure is undone: the new key is revoked and the
+old one stays in use. From `switch` on it is finished by `client.api_keys.resume_rotation()`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import ClassVar, Literal, get_args
+
+import orjson
+from attrs import asdict, evolve, field, frozen
+
+from openrelay_async.errors import OpenRelayError
+from openrelay_async.generated.models.api_keys import ApiKeySummary
+
+Step = Literal["create", "verify", "store", "switch", "drain", "grace", "revoke", "done", "undone"]
+"""The step that is being done; `done` and `undone` are the two ends."""
+
+Store = Callable[[str], object]
+"""Takes the new key's plaintext and keeps it; a coroutine function is awaited, any other runs in a thread."""
+
+Journal = str | os.PathLike[str]
+
+
+@frozen
+class Rotation:
+    """A rotation: which key takes the place of which, and what is being done. It holds no secret."""
+
+    org_id: str
+    old_key_id: str
+    new_key_id: str | None
+    name: str
+    step: Step
+    scopes: tuple[str, ...] = field(default=(), converter=tuple)
+    known_key_ids: tuple[str, ...] = field(default=(), converter=tuple, repr=False)
+    """The keys that were there before: a key that a lost answer made is not among them."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.step in {"done", "undone"}
+
+    def at(self, step: Step, *, new_key_id: str | None = None) -> Rotation:
+        """Return it at another step."""
+        return evolve(self, step=step, new_key_id=new_key_id or self.new_key_id)
+
+    def save(self, journal: Journal) -> None:
+        """Write it to a file, whole or not at all."""
+        path = Path(journal)
+        beside = path.with_name(f"{path.name}.{os.getpid()}")
+        try:
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(orjson.dumps(asdict(self)))
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise
+
+    @classmethod
+    def load(cls, journal: Journal) -> Rotation:
+        """Read what `save` wrote.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is no journal of a rotation.
+        """
+        fields = orjson.loads(Path(journal).read_bytes())
+        try:
+            rotation = cls(**fields)
+        except TypeError:
+            rotation = None
+        texts = rotation and (rotation.org_id, rotation.old_key_id, rotation.name, rotation.new_key_id or "")
+        if not texts or rotation.step not in get_args(Step) or not all(isinstance(t, str) for t in texts):
+            raise ValueError(f"{os.fspath(journal)} is no journal of a rotation")
+        return rotation
+
+
+class RotationError(OpenRelayError):
+    """A rotation that stopped. Its message says at which step, which key works, and what is left to do.
+
+    Attributes:
+        rotation: how far it came; `client.api_keys.resume_rotation(rotation)` finishes it. `None` if it
+            did not begin.
+    """
+
+    FIELDS: ClassVar[tuple[str, ...]] = (*OpenRelayError.FIELDS, "rotation")
+    rotation: Rotation | None = None
+
+
+def rotation_error(
+    message: str, rotation: Rotation | None = None, cause: OpenRelayError | None = None
+) -> RotationError:
+    """Return the error of a rotation with what its cause knows of the failed call."""
+    error = RotationError(message)
+    if cause is not None:
+        names = set(OpenRelayError.FIELDS) - {"maybe_applied"}
+        error._with(**{name: getattr(cause, name) for name in names})
+    return error._with(rotation=rotation)
+
+
+def find_old_key(
+    keys: Iterable[ApiKeySummary], *, key_id: str | None, has_prefix: Callable[[str], bool]
+) -> ApiKeySummary:
+    """Return the key in use among the organization's keys.
+
+    Args:
+        key_id: its id, where it is known: whoami of 2026-10 tells it.
+        has_prefix: whether the key in use begins so.
+
+    Raises:
+        RotationError: it is not among them, or several begin alike.
+    """
+    alive = [key for key in keys if key.revoked_at is None]
+    if key_id is not None:
+        found = [key for key in alive if key.id == key_id]
+    else:
+        found = [key for key in alive if key.key_prefix and has_prefix(key.key_prefix)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise RotationError("the key in use is not among the organization's keys: nothing was changed")
+    raise RotationError(
+        f"{len(found)} keys begin like the one in use: say which one it is with key_id=; nothing was changed"
+    )
+
+
+def find_orphan(
+    keys: Iterable[ApiKeySummary], *, known: Iterable[str], name: str, scopes: Sequence[str] | None
+) -> ApiKeySummary | None:
+    """Return the key that a create without an answer made, if it is beyond doubt.
+
+    It must be new, never used, of the right name and scopes, and the only one: another rotation may run
+    elsewhere, and its key must not be revoked.
+    """
+    before = frozenset(known)
+    found = [
+        key
+        for key in keys
+        if key.id not in before
+        and key.name == name
+        and key.revoked_at is None
+        and key.last_used_at is None
+        and (scopes is None or sorted(key.scopes) == sorted(scopes))
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def lifetime_of(key: ApiKeySummary) -> int | None:
+    """Return the whole seconds for which a key was made, `None` for no end."""
+    if key.expires_at is None or key.created_at is None:
+        return None
+    return max(round(_seconds_between(key.created_at, key.expires_at)), 1)
+
+
+def _seconds_between(begin: datetime, end: datetime) -> float:
+    return (end - begin).total_seconds()
