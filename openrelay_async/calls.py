@@ -72,7 +72,7 @@ class ClientCalls:
         timeout: float | None = None,
     ) -> T:
         if "orgId" in operation.path_names:
-            path, timeout = await self._with_organization(path, org_id, timeout)
+            path, timeout = await self._with_organization(path, org_id, timeout, operation)
         elif timeout is not None:
             check_seconds("timeout", timeout)
         request = _make_request(operation, path, query, body, idempotency_key)
@@ -220,6 +220,9 @@ class ClientCalls:
             return path, limit
         if org_id is not None:
             return (org_id, *path), limit
+        if operation is not None and operation.org_required:
+            # A `None` that slipped in must not end the client's own organization.
+            raise TypeError("org_id must be str, not NoneType")
         if self.organization.known is not None:
             return (self.organization.known, *path), limit
         clock = self.transport.shared.clock

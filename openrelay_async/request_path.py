@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from openrelay_async.operation import Operation
-from openrelay_async.wire import refuse_type, snake_case
+from openrelay_async.wire import is_unicode, refuse_type, snake_case
 
 # Everything RFC 3986 lets stand unescaped in a path segment, except the sub-delimiters, which servers read
 # in more than one way.
@@ -29,10 +29,9 @@ def encode_path_id(value: object, name: str) -> str:
         raise ValueError(f"{name} must name a resource; {value!r} does not")
     if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value):
         raise ValueError(f"{name} has control characters")
-    try:
-        return quote(value, safe="")
-    except UnicodeEncodeError:
-        raise ValueError(f"{name} is not valid Unicode text") from None
+    if not is_unicode(value):
+        raise ValueError(f"{name} is not valid Unicode text")
+    return quote(value, safe="")
 
 
 def expand_path(operation: Operation, ids: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ type it has, never its value, which may be a secret.
 from __future__ import annotations
 
 import functools
+import keyword
 import math
 import re
 import sys
@@ -50,6 +51,13 @@ def snake_case(wire_name: str) -> str:
     """Return the argument's name for a wire name: `gpuModelId` → `gpu_model_id`."""
     words = _ACRONYM_END.sub(r"\1_\2", _WORD_END.sub(r"\1_\2", wire_name))
     return words.lower().replace("-", "_")
+
+
+@functools.cache
+def _argument_name(wire_name: str) -> str:
+    """Return what callers know a field by: `class` is `class_` in Python."""
+    name = snake_case(wire_name)
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def refuse_type(name: str, wanted: str, value: object) -> TypeError:
@@ -300,7 +308,7 @@ def encode_fields(fields: Iterable[Field]) -> dict[str, object]:
         ValueError: a time without a zone, a number that JSON does not have.
     """
     return {
-        wire_name: encode(value, snake_case(wire_name))
+        wire_name: encode(value, _argument_name(wire_name))
         for wire_name, encode, value in fields
         if value is not UNSET
     }

@@ -138,6 +138,22 @@ def all_cases() -> tuple[Case, ...]:
 
 
 @cache
+def schemas_in_answers() -> frozenset[str]:
+    """Schemas that answers hold: their models have `None` where others have `UNSET`."""
+    found: set[str] = set()
+    ahead = [schema for each in all_cases() for _, schema in each.answers.values()]
+    while ahead:
+        schema = ahead.pop()
+        if schema is None or not isinstance(schema, dict):
+            continue
+        if "$ref" in schema and reference(schema) not in found:
+            found.add(reference(schema))
+            ahead.extend(schema_of(reference(schema))["properties"].values())
+        ahead += [schema.get("items"), schema.get("additionalProperties")]
+    return frozenset(found)
+
+
+@cache
 def case(operation_id: str) -> Case:
     return next(each for each in all_cases() if each.id == operation_id)
 

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from openrelay_async import Secret, models
 
-from .description import Case, Schema, python_name, reference, schema_of, types_of
+from .description import Case, Schema, python_name, reference, schema_of, schemas_in_answers, types_of
 
 IDS = (
     "vm_0",
@@ -188,7 +188,9 @@ class Sampler:
         if self.random.random() < 0.5:
             return wire, wire
         # A model that answers hold too cannot tell an empty list from one that was not given.
-        shown = {each: value for each, value in wire.items() if value != [] or name != "KeyRestrictions"}
+        shown = {
+            each: value for each, value in wire.items() if value != [] or name not in schemas_in_answers()
+        }
         kind: Any = getattr(models, name)
         given = {
             python_name(each): list(pair[0]) if isinstance(pair[0], tuple) else pair[0]
