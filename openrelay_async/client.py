@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import ssl
 import sys
@@ -10,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, NoReturn, Self, TypeVar, overload
+from typing import NoReturn, Self, TypeVar
 
 import attrs
 
 from openrelay_async import recording
 from openrelay_async.calls import ClientCalls
+from openrelay_async.client_resources import ClientResources
 from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import (
     Endpoints,
@@ -27,6 +27,7 @@ from openrelay_async.config import (
     resolve_endpoints,
 )
 from openrelay_async.errors import ConfigurationError
+from openrelay_async.fork_guard import import_module
 from openrelay_async.hooks import Hooks
 from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import (
@@ -42,76 +43,14 @@ from openrelay_async.proxies import check_proxy
 from openrelay_async.raw_request import make_raw_request, read_raw_answer
 from openrelay_async.recording import RecordedResponse
 from openrelay_async.redaction import Secret
-from openrelay_async.resource import Resource
 from openrelay_async.retry import RetryBudget, RetryPolicy
 from openrelay_async.transport import Shared, Transport
 from openrelay_async.unset import UNSET, Unset
 
-if TYPE_CHECKING:
-    from openrelay_async.generated.resources.access import Access
-    from openrelay_async.generated.resources.account import Account
-    from openrelay_async.generated.resources.audit_events import AuditEvents
-    from openrelay_async.generated.resources.billing import Billing
-    from openrelay_async.generated.resources.catalog import Catalog
-    from openrelay_async.generated.resources.dedicated_endpoints import DedicatedEndpoints
-    from openrelay_async.generated.resources.files import Files
-    from openrelay_async.generated.resources.health import ServiceHealth
-    from openrelay_async.generated.resources.organizations import Organizations
-    from openrelay_async.generated.resources.provider import Provider
-    from openrelay_async.generated.resources.registry_credentials import RegistryCredentials
-    from openrelay_async.generated.resources.reservations import Reservations
-    from openrelay_async.generated.resources.roles import Roles
-    from openrelay_async.generated.resources.runners import Runners
-    from openrelay_async.generated.resources.ssh_keys import SshKeys
-    from openrelay_async.generated.resources.transfers import Transfers
-    from openrelay_async.generated.resources.usage import Usage
-    from openrelay_async.resources.api_keys import ApiKeys
-    from openrelay_async.resources.batches import Batches
-    from openrelay_async.resources.clusters import Clusters
-    from openrelay_async.resources.kubernetes import Kubernetes
-    from openrelay_async.resources.pods import Pods
-    from openrelay_async.resources.snapshots import Snapshots
-    from openrelay_async.resources.vms import Vms
-    from openrelay_async.resources.webhooks import Webhooks
-
-R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
 
 
-class ResourceAttribute(Generic[R]):
-    """A resource of the client, imported and made when it is first used: most programs use two or three."""
-
-    def __init__(
-        self, package: str = "openrelay_async.generated.resources", *, kind: str | None = None
-    ) -> None:
-        """Take the package whose module of the attribute's name has the class: `api_keys`, `ApiKeys`.
-
-        Args:
-            kind: the class, where it is not called like the attribute.
-        """
-        self._package = package
-        self._kind = kind
-
-    def __set_name__(self, owner: type[object], name: str) -> None:
-        self._name = name
-        self._kind = self._kind or name.title().replace("_", "")
-
-    @overload
-    def __get__(self, client: None, owner: type[object]) -> Self: ...
-    @overload
-    def __get__(self, client: AsyncClient, owner: type[object]) -> R: ...
-    def __get__(self, client: AsyncClient | None, owner: type[object]) -> R | Self:
-        if client is None:
-            return self
-        module = importlib.import_module(f"{self._package}.{self._name}")
-        kind: type[R] = getattr(module, str(self._kind))
-        resource = kind(client._calls)
-        # From now on the instance's own attribute is found before this descriptor.
-        client.__dict__[self._name] = resource
-        return resource
-
-
-class AsyncClient:
+class AsyncClient(ClientResources):
     """The OpenRelay API for asyncio.
 
     One client serves any number of loops, threads and tasks. Use it with `async with`, or `await aclose()`
@@ -138,32 +77,6 @@ class AsyncClient:
     Raises:
         ConfigurationError: an argument that cannot work. It names the argument, never a key.
     """
-
-    access: ResourceAttribute[Access] = ResourceAttribute()
-    account: ResourceAttribute[Account] = ResourceAttribute()
-    api_keys: ResourceAttribute[ApiKeys] = ResourceAttribute("openrelay_async.resources")
-    audit_events: ResourceAttribute[AuditEvents] = ResourceAttribute()
-    batches: ResourceAttribute[Batches] = ResourceAttribute("openrelay_async.resources")
-    billing: ResourceAttribute[Billing] = ResourceAttribute()
-    catalog: ResourceAttribute[Catalog] = ResourceAttribute()
-    clusters: ResourceAttribute[Clusters] = ResourceAttribute("openrelay_async.resources")
-    dedicated_endpoints: ResourceAttribute[DedicatedEndpoints] = ResourceAttribute()
-    files: ResourceAttribute[Files] = ResourceAttribute()
-    health: ResourceAttribute[ServiceHealth] = ResourceAttribute(kind="ServiceHealth")
-    kubernetes: ResourceAttribute[Kubernetes] = ResourceAttribute("openrelay_async.resources")
-    organizations: ResourceAttribute[Organizations] = ResourceAttribute()
-    pods: ResourceAttribute[Pods] = ResourceAttribute("openrelay_async.resources")
-    provider: ResourceAttribute[Provider] = ResourceAttribute()
-    registry_credentials: ResourceAttribute[RegistryCredentials] = ResourceAttribute()
-    reservations: ResourceAttribute[Reservations] = ResourceAttribute()
-    roles: ResourceAttribute[Roles] = ResourceAttribute()
-    runners: ResourceAttribute[Runners] = ResourceAttribute()
-    snapshots: ResourceAttribute[Snapshots] = ResourceAttribute("openrelay_async.resources")
-    ssh_keys: ResourceAttribute[SshKeys] = ResourceAttribute()
-    transfers: ResourceAttribute[Transfers] = ResourceAttribute()
-    usage: ResourceAttribute[Usage] = ResourceAttribute()
-    vms: ResourceAttribute[Vms] = ResourceAttribute("openrelay_async.resources")
-    webhooks: ResourceAttribute[Webhooks] = ResourceAttribute("openrelay_async.resources")
 
     _calls: ClientCalls
     _owns_connections: bool

@@ -43,6 +43,7 @@ LAYERS: dict[str, list[str]] = {
     ],
     "I/O": [
         "attempt_timer",
+        "slots",
         "connector",
         "proxies",
         "content_encoding",
@@ -77,7 +78,7 @@ LAYERS: dict[str, list[str]] = {
         "webhooks",
     ],
     "hand-written additions to generated resources": ["resources.*"],
-    "the client": ["client", ""],
+    "the client": ["client_resources", "client", ""],
     "on top of it": ["emulator.*", "keys", "display", "distributed", "pytest_plugin", "demo"],
 }
 """Modules of `openrelay_async` from the top down; `""` is the package itself."""
