@@ -74,13 +74,14 @@ class Rotation:
             ValueError: it is no journal of a rotation.
         """
         fields = orjson.loads(Path(journal).read_bytes())
+        problem = ValueError(f"{os.fspath(journal)} is no journal of a rotation")
         try:
             rotation = cls(**fields)
         except TypeError:
-            rotation = None
-        texts = rotation and (rotation.org_id, rotation.old_key_id, rotation.name, rotation.new_key_id or "")
-        if not texts or rotation.step not in get_args(Step) or not all(isinstance(t, str) for t in texts):
-            raise ValueError(f"{os.fspath(journal)} is no journal of a rotation")
+            raise problem from None
+        texts = (rotation.org_id, rotation.old_key_id, rotation.name, rotation.new_key_id or "")
+        if rotation.step not in get_args(Step) or not all(isinstance(text, str) for text in texts):
+            raise problem
         return rotation
 
 

@@ -42,7 +42,7 @@ async def keys() -> AsyncIterator[KeyServer]:
     server = KeyServer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.serve)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
     await site.start()
