@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -13,10 +12,12 @@ from openrelay_async.bulk_calls import BulkResult, bulk
 from openrelay_async.client import AsyncClient
 from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import PoolLimits
+from openrelay_async.fork_guard import import_module
 from openrelay_async.key_source import KeyInput
 from openrelay_async.recording import RecordedResponse
 from openrelay_async.retry import RetryPolicy
 from openrelay_async.unset import UNSET, Unset
+from openrelay_sync.exit_care import ExitCare
 from openrelay_sync.loop_thread import LoopThread
 from openrelay_sync.resource import SyncResource
 
@@ -69,7 +70,7 @@ class SyncResourceAttribute(Generic[R]):
         if client is None:
             return self
         behind = getattr(client._async_client, self._name)
-        module = importlib.import_module(f"{self._package}.{self._name}")
+        module = import_module(f"{self._package}.{self._name}")
         # The async class may be a hand-written one on top of the generated one, of the same name.
         kind: type[R] = getattr(module, type(behind).__name__)
         resource = kind(client._bridge, behind)
@@ -138,6 +139,7 @@ class Client:
 
     _async_client: AsyncClient
     _bridge: LoopThread
+    _exit_care: ExitCare
     _owns_connections: bool
 
     def __init__(
@@ -181,9 +183,11 @@ class Client:
             del api_key, base_url, inference_url, proxy, default_headers
         self._bridge = LoopThread() if loop_thread is None else loop_thread.share()
         self._owns_connections = True
+        self._exit_care = ExitCare(self, self._bridge)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} over {self._async_client!r}>"
+        behind = self.__dict__.get("_async_client", "nothing yet")  # in a traceback of a failing constructor
+        return f"<{type(self).__name__} over {behind!r}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -210,7 +214,11 @@ class Client:
         Raises:
             BridgeError: this is the loop's own thread, which cannot wait for itself.
         """
-        if self._owns_connections and not self._bridge.close_after(self._async_client.aclose):
+        if not self._owns_connections:
+            return
+        closed = self._bridge.close_after(self._async_client.aclose)
+        self._exit_care.end()
+        if not closed:
             # There is no loop to close anything in: never begun, dead, or left behind by a fork.
             shared = self._async_client._calls.transport.shared
             shared.refusing = "the client is closed"

@@ -38,6 +38,8 @@ class _Core:
         # ever, and its loop must be neither used nor finalized, so it stays referenced here.
         self._processes: dict[int, _OfProcess] = {}
         self.handles = 1
+        self.kept: list[object] = []
+        """What must not be finalized when the interpreter ends; the thread keeps it too."""
 
     def here(self) -> _OfProcess:
         """Return what there is in this process; `setdefault` is atomic, so threads agree without a lock."""
@@ -47,7 +49,7 @@ class _Core:
         here = self.here()
         with here.lock:
             if here.running is None:
-                fresh = RunningLoop()
+                fresh = RunningLoop(self.kept)
                 if here.running is not None:  # a signal handler was quicker
                     fresh.request_stop()
                 else:
@@ -140,6 +142,10 @@ class LoopThread:
             raise crossing.error
         finally:
             del crossing  # else the error's traceback and this frame would keep each other alive
+
+    def keep(self, thing: object) -> None:
+        """Keep something as long as the thread is there: at the end of the interpreter, for ever."""
+        self._core.kept.append(thing)
 
     def close(self) -> None:
         """Cancel the calls under way, and end the thread if no other handle needs it. Later calls raise.

@@ -30,8 +30,11 @@ AnyCrossing = Crossing[Any]
 class RunningLoop:
     """A loop that runs. Its public methods are for any thread but its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: list[object]) -> None:
         """Start the thread and return when its loop is there.
+
+        Args:
+            kept: what the thread keeps alive; at the end of the interpreter it is left as it is.
 
         Raises:
             BridgeError: the thread or its loop cannot start; the reason is its cause.
@@ -40,6 +43,7 @@ class RunningLoop:
         self.ident = -1
         self.ended: str | None = None
         """Why no call is taken any more."""
+        self._kept = kept
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: BaseException | None = None
         self._inbox: deque[AnyCrossing] = deque()

@@ -7,7 +7,7 @@ it imports.
 from __future__ import annotations
 
 LAYERS: dict[str, list[str]] = {
-    "values": ["version", "unset", "redaction", "errors", "clock", "operation"],
+    "values": ["version", "unset", "redaction", "errors", "clock", "operation", "fork_guard"],
     "pure policy: no await, no I/O": [
         "config",
         "wire",
@@ -84,7 +84,7 @@ LAYERS: dict[str, list[str]] = {
 """Modules of `openrelay_async` from the top down; `""` is the package itself."""
 
 SYNC_LAYERS: dict[str, list[str]] = {
-    "the bridge": ["resource", "daemon_executor", "crossing", "running_loop", "loop_thread"],
+    "the bridge": ["resource", "daemon_executor", "crossing", "running_loop", "loop_thread", "exit_care"],
     "resources": ["iteration", "generated.*", "resources.*"],
     "the client": ["client", ""],
 }
