@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import aclosing
 from pathlib import Path
@@ -69,9 +71,15 @@ class DownloadCall:
 
         The content goes to a file beside it first, which takes its name when it is complete: a download
         that breaks off leaves what was there before.
+
+        Raises:
+            OSError: the file cannot be written; what was there before stays.
         """
         target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}-{id(self):x}.partial")
+        if target.is_dir():
+            # Now, not when everything has been loaded.
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.partial")
         file = await asyncio.to_thread(partial.open, "wb")
         try:
             try:

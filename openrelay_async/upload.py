@@ -15,13 +15,15 @@ from openrelay_async.redaction import Secret
 FileSource = str | os.PathLike[str] | bytes | BinaryIO
 """A file to upload: a path, the bytes themselves, or a binary file object (read from where it stands)."""
 
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
+"""Bytes read at a time. An idle limit must not end an upload that moves, so a chunk has to be small enough to
+get through a slow line in that time: at 20 s this one needs 3 KiB/s."""
 
 
 class Upload:
     """A form with one file. Each attempt reads it anew; a stream that cannot be rewound is sent once."""
 
-    __slots__ = ("_boundary", "_form", "_source", "_start", "filename")
+    __slots__ = ("_boundary", "_form", "_size", "_source", "_start", "filename")
 
     def __init__(
         self, source: FileSource, *, filename: str | None = None, form: Mapping[str, str | Secret]
@@ -40,6 +42,7 @@ class Upload:
             raise TypeError(f"filename must be str, not {type(filename).__name__}")
         self._source: Path | bytes | BinaryIO = source
         self._start = _position(source)
+        self._size = _measure(source, self._start)
         self._form = dict(form)
         self._boundary = secrets.token_hex(16)
         self.filename = filename or _name_of(source)
@@ -58,11 +61,15 @@ class Upload:
 
     def content_length(self) -> int | None:
         """Return the bytes of the whole body, or `None` for a stream of unknown length."""
-        size = self._file_size()
-        return None if size is None else len(self._head()) + size + len(self._tail())
+        return None if self._size is None else len(self._head()) + self._size + len(self._tail())
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the body; the file is read in a thread, a quarter of a MiB at a time."""
+        """Yield the body; the file is read in a thread, piece by piece.
+
+        Raises:
+            OSError: reading failed, or the file has become shorter than it was.
+            TypeError: what is read is not bytes.
+        """
         yield self._head()
         if isinstance(self._source, Path):
             file: BinaryIO = await asyncio.to_thread(self._source.open, "rb")
@@ -72,8 +79,19 @@ class Upload:
             file = self._source
             if self._start is not None:
                 await asyncio.to_thread(file.seek, self._start)
+        remaining = self._size
         try:
-            while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            # The length was announced: what has been added to the file since is not a part of it.
+            while remaining != 0:
+                most = _CHUNK if remaining is None else min(_CHUNK, remaining)
+                chunk = await asyncio.to_thread(file.read, most)
+                if not isinstance(chunk, bytes):
+                    raise TypeError(f"file must give bytes when it is read, not {type(chunk).__name__}")
+                if not chunk and remaining is None:
+                    break
+                if not chunk:
+                    raise OSError(f"{self.filename!r} became shorter while it was uploaded")
+                remaining = None if remaining is None else remaining - len(chunk)
                 yield chunk
         finally:
             if file is not self._source:
@@ -96,17 +114,6 @@ class Upload:
     def _tail(self) -> bytes:
         return f"\r\n--{self._boundary}--\r\n".encode()
 
-    def _file_size(self) -> int | None:
-        if isinstance(self._source, bytes):
-            return len(self._source)
-        if isinstance(self._source, Path):
-            return self._source.stat().st_size
-        if self._start is None:
-            return None
-        end = self._source.seek(0, io.SEEK_END)
-        self._source.seek(self._start)
-        return end - self._start
-
 
 def _position(source: Path | bytes | BinaryIO) -> int | None:
     """Return where reading starts, `None` if a second reading could not start there again."""
@@ -116,6 +123,20 @@ def _position(source: Path | bytes | BinaryIO) -> int | None:
         return source.tell() if source.seekable() else None
     except (AttributeError, OSError):
         return None
+
+
+def _measure(source: Path | bytes | BinaryIO, start: int | None) -> int | None:
+    """Return the bytes from where reading starts, `None` if that cannot be known."""
+    if isinstance(source, bytes):
+        return len(source)
+    if isinstance(source, Path):
+        # A pipe or a device has no size that means anything.
+        return source.stat().st_size if source.is_file() else None
+    if start is None:
+        return None
+    end = source.seek(0, io.SEEK_END)
+    source.seek(start)
+    return max(end - start, 0)
 
 
 def _name_of(source: Path | bytes | BinaryIO) -> str:
