@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check generate bench clean
+.PHONY: demo test check generate bench bench-quick clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints.txt
@@ -28,6 +28,14 @@ check: $(STAMP)        ## lint, types, layers, and: is the generated code up to 
 
 generate: $(STAMP)     ## write openrelay_async/generated and openrelay_sync/generated anew
 	$(BIN)/python api_description/generate.py
+
+bench: $(STAMP)        ## everything against its peers, by turns: a table and benchmarks/results/latest.json
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks.run
+
+bench-quick: $(STAMP)  ## the same in under a minute or two, without the slow peers
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks.run --quick
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
