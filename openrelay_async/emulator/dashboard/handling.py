@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import deque
 from importlib.resources import files
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -33,6 +34,7 @@ from openrelay_async.emulator.dashboard.sessions import (
     exchange_password,
     exchange_token,
     find_signed_in,
+    has_passwords,
     is_from_form,
 )
 from openrelay_async.emulator.dashboard.tables import ROOT
@@ -42,6 +44,7 @@ from openrelay_async.emulator.service import Service
 _LARGEST_FORM = 64 * 1024
 _MOST_FIELDS = 64
 _SHOWN_FOR = 60.0
+_MOST_GUESSES = 10
 _PACKAGE = "openrelay_async.emulator.dashboard"
 _ASSETS = {
     "dashboard.css": "text/css",
@@ -84,6 +87,7 @@ class Dashboard:
         self._lasting = LASTING * speed
         self._operations = {operation.id: operation for operation in OPERATIONS}
         self._unseen: dict[str, _Unseen] = {}
+        self._wrong_passwords: deque[float] = deque(maxlen=_MOST_GUESSES)
         self._assets = {
             name: files(_PACKAGE).joinpath("static").joinpath(name).read_bytes() for name in _ASSETS
         }
@@ -141,7 +145,7 @@ class Dashboard:
             problem = (
                 "Your session has ended. Sign in again." if ended else _NOTICES.get(query.get("notice", ""))
             )
-            response = _html(render_sign_in(problem))
+            response = self._ask_who(problem)
             response.del_cookie(self._cookie_name(request), path=ROOT)
             return response
         page = self._read_page(request, signed_in)
@@ -150,6 +154,10 @@ class Dashboard:
         revoking = next((key for key in page.keys if key.id == asked and key.ended is None), None)
         notice = _NOTICES.get(query.get("notice", ""))
         return _html(render_keys(attrs.evolve(page, new_key=new_key, revoking=revoking, notice=notice)))
+
+    def _ask_who(self, problem: str | None, status: int = 200) -> web.Response:
+        with_password = has_passwords(self._service.database)
+        return _html(render_sign_in(problem, with_password=with_password), status)
 
     def _read_page(self, request: web.BaseRequest, signed_in: SignedIn) -> KeysPage:
         database, now = self._service.database, self._service.clock.wall()
@@ -176,6 +184,8 @@ class Dashboard:
     def _sign_in(self, request: web.BaseRequest, form: dict[str, list[str]]) -> web.Response:
         service, now = self._service, self._service.clock.wall()
         email, password = _one(form, "email"), _one(form, "password")
+        if password and self._is_guessing():
+            raise Refusal(429, "too many wrong passwords: wait a minute", headers={"Retry-After": "60"})
         with service.database.transaction():
             if password:
                 token = exchange_password(
@@ -185,13 +195,20 @@ class Dashboard:
                 given = _one(form, "token").strip()
                 token = exchange_token(service.database, service.settings, given, now, self._lasting)
         if token is None:
+            if password:
+                self._wrong_passwords.append(time.monotonic())
             wrong = "This address and password do not fit." if password else "This is no valid session token."
-            return _html(render_sign_in(wrong), status=403)
+            return self._ask_who(wrong, status=403)
         response = _redirect(ROOT)
         response.set_cookie(
             self._cookie_name(request), token, path=ROOT, max_age=LASTING, httponly=True, samesite="Strict"
         )
         return response
+
+    def _is_guessing(self) -> bool:
+        # Passwords can be guessed, tokens of 256 bits cannot. `deque` drops the oldest failure.
+        failures = self._wrong_passwords
+        return len(failures) == _MOST_GUESSES and failures[0] > time.monotonic() - 60.0
 
     def _sign_out(self, request: web.BaseRequest, signed_in: SignedIn) -> web.Response:
         database = self._service.database

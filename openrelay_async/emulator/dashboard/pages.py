@@ -66,9 +66,9 @@ class KeysPage:
     problem: str | None = None
 
 
-def render_sign_in(problem: str | None = None) -> str:
-    """The page for who is not signed in."""
-    form = element(
+def render_sign_in(problem: str | None = None, *, with_password: bool = False) -> str:
+    """The page for who is not signed in; the form for passwords only where somebody has one."""
+    by_token = element(
         "form",
         element("label", "Session token", for_="token"),
         element(
@@ -78,24 +78,31 @@ def render_sign_in(problem: str | None = None) -> str:
         ),
         element("p", "The emulator printed it when it started.", id="token-help", class_="help"),
         element("button", "Sign in", type="submit", class_="primary"),
+        method="post", action=f"{ROOT}/sign-in",
+    )  # fmt: skip
+    by_password = element(
+        "details",
+        element("summary", "Sign in with e-mail and password"),
         element(
-            "details",
-            element("summary", "Sign in with e-mail and password"),
+            "form",
             element("label", "E-mail", for_="email"),
-            element("input", type="email", id="email", name="email", autocomplete="username"),
+            element("input", type="email", id="email", name="email", required=True, autocomplete="username"),
             element("label", "Password", for_="password"),
             element(
-                "input", type="password", id="password", name="password", autocomplete="current-password"
+                "input",
+                type="password", id="password", name="password", required=True,
+                autocomplete="current-password",
             ),
-            element("button", "Sign in with password", type="submit", class_="primary", formnovalidate=True),
+            element("button", "Sign in", type="submit", class_="primary"),
+            method="post", action=f"{ROOT}/sign-in",
         ),
-        method="post", action=f"{ROOT}/sign-in",
     )  # fmt: skip
     card = element(
         "main",
         element("h1", "Sign in"),
         _alert(problem),
-        form,
+        by_token,
+        by_password if with_password else None,
         class_="card narrow",
     )
     return _page("Sign in", element("body", _brand_bar(), card, class_="sign-in"))
@@ -111,7 +118,7 @@ def render_keys(page: KeysPage) -> str:
         element(
             "p",
             "Keys act for ", element("bdi", page.organization),
-            " in scripts and services. A key is shown once, when it is made.",
+            " in scripts and services. A key is shown once, when it is created.",
             class_="lead",
         ),
         element("p", page.notice, role="status", class_="notice") if page.notice else None,
@@ -187,8 +194,8 @@ def _render_new_key(key: NewKey | None) -> Markup | None:
         return None
     return element(
         "section",
-        element("h2", "Key ", element("bdi", key.name), " is made", id="new-key-title"),
-        element("p", "Copy it now: it is not kept, and will not be shown again."),
+        element("h2", "Key ", element("bdi", key.name), " created", id="new-key-title"),
+        element("p", "Copy it now: the service keeps no copy, and it will not be shown again."),
         element(
             "div",
             element("code", key.plaintext, id="plaintext", tabindex="0"),
@@ -273,7 +280,7 @@ def _render_confirmation(key: KeyRow, csrf: str) -> Markup:
     return element(
         "section",
         element("h2", "Revoke ", element("bdi", key.name), "?"),
-        element("p", _CONSEQUENCE),
+        element("p", element("code", f"{key.prefix}…"), " ", _CONSEQUENCE),
         _render_revoke_form(csrf, key.id, element("a", "Keep it", href=ROOT, class_="button")),
         class_="confirm",
     )
@@ -284,7 +291,7 @@ def _render_dialog(csrf: str) -> Markup:
     return element(
         "dialog",
         element("h2", "Revoke ", element("bdi", "", id="revoke-name"), "?", id="revoke-title"),
-        element("p", _CONSEQUENCE),
+        element("p", element("code", "", id="revoke-prefix"), " ", _CONSEQUENCE),
         _render_revoke_form(csrf, "", keep),
         id="revoke", aria_labelledby="revoke-title",
     )  # fmt: skip

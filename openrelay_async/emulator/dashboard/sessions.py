@@ -70,6 +70,11 @@ def exchange_password(
     return _open(database, settings, user.id, user.org_id, now, lasting)
 
 
+def has_passwords(database: Database) -> bool:
+    """Can anybody sign in with a password?"""
+    return any(user.password_hash for user in USERS.find(database))
+
+
 def end(database: Database, signed_in: SignedIn, now: float) -> None:
     """Sign out: the session is over at the service, not only forgotten by the browser."""
     session = SESSIONS.get(database, signed_in.principal.session_id or "")

@@ -29,9 +29,10 @@ def _render_row(key: KeyRow) -> Markup:
         "a",
         "Revoke",
         element("span", " ", element("bdi", key.name), class_="unseen"),
-        href=f"{ROOT}?revoke={key.id}", class_="danger quiet", data_revoke=key.id, data_name=key.name,
+        href=f"{ROOT}?revoke={key.id}", class_="danger quiet",
+        data_revoke=key.id, data_name=key.name, data_prefix=f"{key.prefix}…",
     )  # fmt: skip
-    created = ["made ", _render_time(key.created)] if key.created else None
+    created = ["created ", _render_time(key.created)] if key.created else None
     return element(
         "tr",
         element("th", element("bdi", key.name), element("small", created), scope="row"),

@@ -23,7 +23,7 @@ function showNewKey() {
   });
   hide.addEventListener("click", () => {
     forget();
-    find("h1").focus?.();
+    find(".create summary").focus();
   });
   // The browser may keep the page in memory for the back button, but not the key.
   addEventListener("pagehide", forget);
@@ -39,6 +39,7 @@ function confirmRevoking() {
       event.preventDefault();
       opener = link;
       find("#revoke-name").textContent = link.dataset.name;
+      find("#revoke-prefix").textContent = link.dataset.prefix;
       dialog.querySelector("[name=id]").value = link.dataset.revoke;
       dialog.showModal();
     });
