@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
+from openrelay_async.fork_guard import import_module
 from openrelay_async.resource import Calls, Resource
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class ResourceAttribute(Generic[R]):
     def __get__(self, client: ClientResources | None, owner: type[object]) -> R | Self:
         if client is None:
             return self
-        module = importlib.import_module(f"{self._package}.{self._name}")
+        module = import_module(f"{self._package}.{self._name}")
         kind: type[R] = getattr(module, str(self._kind))
         resource = kind(client._calls)
         # From now on the instance's own attribute is found before this descriptor.
