@@ -20,6 +20,7 @@ from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import (
     Endpoints,
     PoolLimits,
+    check_clock,
     check_headers,
     check_seconds,
     conceal_headers,
@@ -27,7 +28,6 @@ from openrelay_async.config import (
     resolve_endpoints,
 )
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.fork_guard import import_module
 from openrelay_async.hooks import Hooks
 from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import (
@@ -43,6 +43,7 @@ from openrelay_async.proxies import check_proxy
 from openrelay_async.raw_request import make_raw_request, read_raw_answer
 from openrelay_async.recording import RecordedResponse
 from openrelay_async.redaction import Secret
+from openrelay_async.request_path import is_path_id
 from openrelay_async.retry import RetryBudget, RetryPolicy
 from openrelay_async.transport import Shared, Transport
 from openrelay_async.unset import UNSET, Unset
@@ -105,7 +106,9 @@ class AsyncClient(ClientResources):
         given_headers = conceal_headers(default_headers)
         del api_key, proxy, base_url, inference_url, default_headers
         in_environment = Secret(os.environ.get("OPENRELAY_API_URL", ""))
-        endpoints = resolve_endpoints(given_url or in_environment or None, given_inference_url)
+        endpoints = resolve_endpoints(
+            (in_environment or None) if given_url is None else given_url, given_inference_url
+        )
         key_source = _find_key(given_key)
         _refuse_clear_text(endpoints, key_source)
         session = HttpSession(
@@ -121,7 +124,9 @@ class AsyncClient(ClientResources):
             made_at=_find_caller(),
         )
         policy = _checked(retry, RetryPolicy, "retry")
-        shared = Shared(session=session, budget=RetryBudget(policy), hooks=Hooks(hooks), clock=clock)
+        shared = Shared(
+            session=session, budget=RetryBudget(policy), hooks=Hooks(hooks), clock=check_clock(clock)
+        )
         shared.watch(key_source)
         transport = Transport(
             shared=shared,
@@ -131,7 +136,10 @@ class AsyncClient(ClientResources):
             timeout=check_seconds("timeout", timeout),
             attempt_timeout=check_seconds("attempt_timeout", attempt_timeout),
         )
-        org_id = os.environ.get("OPENRELAY_ORG_ID") or None if org_id is None else _checked_org(org_id)
+        if org_id is None and os.environ.get("OPENRELAY_ORG_ID"):
+            org_id = _check_org(os.environ["OPENRELAY_ORG_ID"], source="OPENRELAY_ORG_ID")
+        elif org_id is not None:
+            org_id = _check_org(org_id)
         self._calls = ClientCalls.over(transport, org_id)
         self._owns_connections = True
 
@@ -204,7 +212,7 @@ class AsyncClient(ClientResources):
         view = object.__new__(type(self))
         view._owns_connections = False
         if not isinstance(org_id, Unset):
-            view._calls = ClientCalls.over(transport, None if org_id is None else _checked_org(org_id))
+            view._calls = ClientCalls.over(transport, None if org_id is None else _check_org(org_id))
         elif organization is None:
             view._calls = ClientCalls.over(transport, None)
         else:
@@ -269,10 +277,10 @@ def _refuse_clear_text(endpoints: Endpoints, key_source: KeySource) -> None:
         )
 
 
-def _checked_org(org_id: object) -> str:
-    if not isinstance(org_id, str) or not org_id.strip():
-        raise ConfigurationError("org_id must be the id of an organization; leave it out for the key's own")
-    return org_id
+def _check_org(org_id: object, *, source: str = "org_id") -> str:
+    if isinstance(org_id, str) and org_id.strip() and is_path_id(org_id):
+        return org_id
+    raise ConfigurationError(f"{source} must be the id of an organization; leave it out for the key's own")
 
 
 def _checked(value: T, kind: type[T], name: str) -> T:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 
+from openrelay_async.clock import Clock
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.redaction import HeaderValue, Secret
 from openrelay_async.version import __version__
@@ -53,6 +54,19 @@ def check_integer(name: str, value: object, *, minimum: int) -> int:
         shown = str(value) if type(value) is int else type(value).__name__
         raise ConfigurationError(f"{name} must be an integer of at least {minimum}, not {shown}")
     return value
+
+
+def check_clock(clock: Clock) -> Clock:
+    """Return a clock that has all of a clock's methods.
+
+    Raises:
+        ConfigurationError: it has not.
+    """
+    if not isinstance(clock, Clock):
+        raise ConfigurationError(
+            f"clock must have the methods monotonic, wall, sleep and uniform; {type(clock).__name__} has not"
+        )
+    return clock
 
 
 def _positive_integer(instance: object, attribute: Attribute[int], value: int) -> None:

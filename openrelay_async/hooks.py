@@ -117,6 +117,8 @@ class Hooks:
     on_key_expiring: tuple[Callable[[KeyExpiring], object], ...]
 
     def __init__(self, hooks: Iterable[object] = ()) -> None:
+        if not isinstance(hooks, Iterable):
+            raise ConfigurationError(f"hooks must be a list of hooks, not {type(hooks).__name__}")
         hooks = tuple(hooks)
         for hook in hooks:
             if not any(callable(getattr(hook, event, None)) for event in EVENTS):

@@ -14,13 +14,13 @@ from openrelay_async.errors import ConfigurationError
 from openrelay_async.redaction import Secret
 
 
-def check_proxy(url: Secret, *, source: str) -> Secret:
+def check_proxy(url: object, *, source: str) -> Secret:
     """Return a proxy's URL, which may hold a password, if it is one.
 
     Raises:
         ConfigurationError: not an http(s) URL. Nothing of it is in the message.
     """
-    if not _is_http_url(url):
+    if not isinstance(url, Secret) or not _is_http_url(url):
         raise ConfigurationError(f"{source} must be a URL such as http://proxy.example:3128")
     return url
 

@@ -14,6 +14,15 @@ from openrelay_async.wire import is_unicode, refuse_type, snake_case
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 
 
+def is_path_id(value: str) -> bool:
+    """Return whether a text can be an id in a path."""
+    try:
+        encode_path_id(value, "id")
+    except ValueError:
+        return False
+    return True
+
+
 def encode_path_id(value: object, name: str) -> str:
     """Return an id as one percent-encoded path segment.
 
