@@ -17,6 +17,7 @@ from openrelay_async.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from openrelay_async import errors as errors
+    from openrelay_async import leases as leases
     from openrelay_async import models as models
     from openrelay_async.bulk_calls import BulkResult as BulkResult
     from openrelay_async.bulk_calls import bulk as bulk
@@ -58,6 +59,7 @@ _PLACES = {
     "Unset": "unset",
     "bulk": "bulk_calls",
     "errors": "errors:",
+    "leases": "leases:",
     "models": "models:",
     "operations": "generated.operations:OPERATIONS",
 }

@@ -278,6 +278,10 @@ class LeaseError(OpenRelayError):
     resource_name: str = ""
 
 
+class LeaseExpired(OpenRelayError, TimeoutError):
+    """A lease ended by its own limit (`max_duration`, `max_cost_cents`); what it had is terminated."""
+
+
 class WebhookError(OpenRelayError):
     """A webhook delivery that is not authentic, not fresh, or malformed."""
 

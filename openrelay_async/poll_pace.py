@@ -9,7 +9,7 @@ from attrs import frozen
 class PollPace:
     """The limits of a poller's interval, in seconds."""
 
-    shortest: float = 1.0
+    shortest: float = 0.5
     longest: float = 60.0
     share: float = 0.2
     """The interval as a part of the time since something last changed: what happens is noticed that late."""

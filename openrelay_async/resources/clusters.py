@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncGenerator, Iterable
-from typing import Literal, cast
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Literal, Unpack, cast
 
+from openrelay_async.availability import given_count, has_free_gpus
+from openrelay_async.capacity import create_when_possible
 from openrelay_async.fleets import find_fleet
 from openrelay_async.generated import operations
 from openrelay_async.generated.models.clusters import ClusterSummary
 from openrelay_async.generated.resources.clusters import Clusters as GeneratedClusters
+from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
+from openrelay_async.lease_record import LeaseRecord
 from openrelay_async.lifecycles import CLUSTERS
+from openrelay_async.orders import ClusterOrder
 from openrelay_async.poll_source import Source
+from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resource import Calls
+from openrelay_async.unset import UNSET, Unset
 from openrelay_async.waiting import (
     DEFAULT_FAILURES,
     DEFAULT_TIMEOUT,
@@ -38,6 +46,86 @@ class Clusters(GeneratedClusters):
     """Clusters of GPU replicas behind one endpoint."""
 
     __slots__ = ()
+
+    async def create(
+        self,
+        *,
+        name: str,
+        allow_fallback: bool | Unset = UNSET,
+        container_command: Sequence[str] | Unset = UNSET,
+        container_port: int | Unset = UNSET,
+        disk_size_gb: int | Unset = UNSET,
+        env_vars: Mapping[str, str | Secret] | Unset = UNSET,
+        gpu_model_id: str | Unset = UNSET,
+        gpus_per_replica: int | Unset = UNSET,
+        health_check_path: str | Unset = UNSET,
+        health_check_port: int | Unset = UNSET,
+        health_checks: Sequence[str] | Unset = UNSET,
+        image_url: str | Unset = UNSET,
+        kernel_modules: Sequence[str] | Unset = UNSET,
+        preferred_regions: Sequence[str] | Unset = UNSET,
+        privileged: bool | Unset = UNSET,
+        registry_credential_id: str | Unset = UNSET,
+        replica_count: int | Unset = UNSET,
+        resource_size: str | Unset = UNSET,
+        template_id: str | Unset = UNSET,
+        tier: str | Unset = UNSET,
+        org_id: str | None = None,
+        timeout: float | None = None,
+        wait_for_capacity: float | None = None,
+    ) -> ClusterSummary:
+        """Create as the API's operation does, and if wanted wait until there is room for it.
+
+        Args:
+            wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
+                `CapacityUnavailable` has it tried again, with the same idempotency key where there is one.
+                Without it, `CapacityUnavailable` is raised at once.
+
+        The other arguments, the result and the errors are those of the generated method.
+        """
+        env_vars = conceal(env_vars)
+
+        async def create() -> ClusterSummary:
+            return await GeneratedClusters.create(
+                self,
+                name=name,
+                allow_fallback=allow_fallback,
+                container_command=container_command,
+                container_port=container_port,
+                disk_size_gb=disk_size_gb,
+                env_vars=env_vars,
+                gpu_model_id=gpu_model_id,
+                gpus_per_replica=gpus_per_replica,
+                health_check_path=health_check_path,
+                health_check_port=health_check_port,
+                health_checks=health_checks,
+                image_url=image_url,
+                kernel_modules=kernel_modules,
+                preferred_regions=preferred_regions,
+                privileged=privileged,
+                registry_credential_id=registry_credential_id,
+                replica_count=replica_count,
+                resource_size=resource_size,
+                template_id=template_id,
+                tier=tier,
+                org_id=org_id,
+                timeout=timeout,
+            )
+
+        if wait_for_capacity is None:
+            return await create()
+
+        async def has_room() -> bool:
+            each, replicas = given_count(gpus_per_replica), given_count(replica_count)
+            return await has_free_gpus(self._calls, gpu_model_id, each, in_all=each * replicas, of="cluster")
+
+        return await create_when_possible(
+            create,
+            has_room,
+            shared=self._calls.transport.shared,
+            wanted=("clusters", org_id, gpu_model_id, gpus_per_replica, replica_count),
+            patience=wait_for_capacity,
+        )
 
     async def wait(
         self,
@@ -72,6 +160,72 @@ class Clusters(GeneratedClusters):
         options = WaitOptions.check(timeout, interval, max_failures)
         fleet = await find_fleet(self._calls, _cluster_source, org_id)
         return cast("ClusterSummary", await fleet.wait(id, until, options, on_update))
+
+    def lease(
+        self,
+        *,
+        until: Literal["running"] = "running",
+        wait_timeout: float = DEFAULT_TIMEOUT,
+        wait_for_capacity: float | None = None,
+        max_duration: float | None = None,
+        record: str | PathLike[str] | None = None,
+        on_update: OnUpdate[ClusterSummary] | None = None,
+        **order: Unpack[ClusterOrder],
+    ) -> Lease[ClusterSummary, ClusterSummary]:
+        """Return a context manager that creates a cluster, waits for it, and always terminates it.
+
+        async with client.clusters.lease(name="job", gpu_model_id="rtx-4090") as cluster:
+            ...
+
+        It is terminated at the end of the block, after an error, a cancellation, Ctrl-C, and when waiting
+        for it fails. After a create of which nobody knows whether it succeeded, it is looked for.
+
+        Args:
+            until: what to wait for before the block begins.
+            wait_timeout: seconds for that.
+            wait_for_capacity: seconds to wait if there is no room for it.
+            max_duration: ends it after so many seconds from its creation.
+            record: a file of leases, with which `leases.sweep` ends what a crash has left.
+            on_update: told of its changes while it is waited for.
+            order: the arguments of `create`.
+
+        Raises:
+            LeaseExpired: it came to its limit; the block was cancelled.
+            LeaseError: it could not be terminated and may still run: its id is named.
+            WaitError: it did not get ready; it is terminated.
+        """
+        if "env_vars" in order:
+            order["env_vars"] = conceal(order["env_vars"])
+        name, org_id = order["name"], order.get("org_id")
+
+        async def create() -> ClusterSummary:
+            return await self.create(wait_for_capacity=wait_for_capacity, **order)
+
+        async def find(since: float) -> ClusterSummary | None:
+            return await find_named(
+                GeneratedClusters.list(self, page_size=1000, org_id=org_id),
+                name,
+                since,
+                frozenset({"terminated"}),
+            )
+
+        async def wait(id: str, seconds: float) -> ClusterSummary:
+            return await self.wait(id, until=until, timeout=seconds, on_update=on_update, org_id=org_id)
+
+        steps = LeaseSteps(
+            "cluster",
+            "clusters",
+            name,
+            org_id,
+            create,
+            is_repeatable=False,
+            find=find,
+            wait=wait,
+            terminate=self.terminate,
+        )
+        limits = LeaseLimits(wait_timeout, max_duration)
+        clock = self._calls.transport.shared.clock
+        return Lease(steps, limits, clock, None if record is None else LeaseRecord(record))
 
     async def resume_wait(
         self,

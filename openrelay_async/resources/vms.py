@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncGenerator, Iterable
-from typing import Literal, cast, overload
+import uuid
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Literal, Unpack, cast, overload
 
+from openrelay_async.availability import given_count, has_free_gpus
+from openrelay_async.capacity import create_when_possible
 from openrelay_async.fleets import find_fleet
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.shared import VmSummary
 from openrelay_async.generated.models.vms import VmDetail
 from openrelay_async.generated.resources.vms import Vms as GeneratedVms
+from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
+from openrelay_async.lease_record import LeaseRecord
 from openrelay_async.lifecycles import VMS
-from openrelay_async.poll_source import Source
-from openrelay_async.resource import Calls
+from openrelay_async.machines import AnyVm, vm_source
+from openrelay_async.orders import VmOrder
+from openrelay_async.redaction import Secret, conceal
+from openrelay_async.unset import UNSET, Unset
 from openrelay_async.waiting import (
     DEFAULT_FAILURES,
     DEFAULT_TIMEOUT,
@@ -24,24 +31,104 @@ from openrelay_async.waiting import (
 )
 from openrelay_async.watching import Change
 
-AnyVm = VmSummary | VmDetail
-
-
-def _vm_source(calls: Calls, org_id: str | None) -> Source[AnyVm]:
-    vms = GeneratedVms(calls)
-    return Source(
-        VMS,
-        operations.LIST_ORG_VMS,
-        pages=lambda size: vms.list(page_size=size, org_id=org_id),  # type: ignore[arg-type,return-value]  # a PagedCall only gives
-        read=vms.get,
-        read_full=vms.get_detail,
-    )
-
 
 class Vms(GeneratedVms):
     """Virtual machines with GPUs."""
 
     __slots__ = ()
+
+    async def create(
+        self,
+        *,
+        name: str,
+        allow_fallback: bool | Unset = UNSET,
+        container_command: Sequence[str] | Unset = UNSET,
+        container_port: int | Unset = UNSET,
+        disk_size_gb: int | Unset = UNSET,
+        env_vars: Mapping[str, str | Secret] | Unset = UNSET,
+        gpu_count: int | Unset = UNSET,
+        gpu_model_id: str | Unset = UNSET,
+        health_check_path: str | Unset = UNSET,
+        health_check_port: int | Unset = UNSET,
+        health_checks: Sequence[str] | Unset = UNSET,
+        image_url: str | Unset = UNSET,
+        kernel_modules: Sequence[str] | Unset = UNSET,
+        preferred_regions: Sequence[str] | Unset = UNSET,
+        privileged: bool | Unset = UNSET,
+        public: bool | Unset = UNSET,
+        registry_credential_id: str | Unset = UNSET,
+        resource_size: str | Unset = UNSET,
+        service_type: str | Unset = UNSET,
+        ssh_key_ids: Sequence[str] | Unset = UNSET,
+        template_id: str | Unset = UNSET,
+        tier: str | Unset = UNSET,
+        cloud_init: str | Secret | Unset = UNSET,
+        guest_mem_mb: int | Unset = UNSET,
+        node_id: str | Unset = UNSET,
+        org_id: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        wait_for_capacity: float | None = None,
+    ) -> VmSummary:
+        """Create as the API's operation does, and if wanted wait until there is room for it.
+
+        Args:
+            wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
+                `CapacityUnavailable` has it tried again, with the same idempotency key where there is one.
+                Without it, `CapacityUnavailable` is raised at once.
+
+        All else is as in the generated method.
+        """
+        env_vars = conceal(env_vars)
+        cloud_init = conceal(cloud_init)
+        key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
+
+        async def create() -> VmSummary:
+            return await GeneratedVms.create(
+                self,
+                name=name,
+                allow_fallback=allow_fallback,
+                container_command=container_command,
+                container_port=container_port,
+                disk_size_gb=disk_size_gb,
+                env_vars=env_vars,
+                gpu_count=gpu_count,
+                gpu_model_id=gpu_model_id,
+                health_check_path=health_check_path,
+                health_check_port=health_check_port,
+                health_checks=health_checks,
+                image_url=image_url,
+                kernel_modules=kernel_modules,
+                preferred_regions=preferred_regions,
+                privileged=privileged,
+                public=public,
+                registry_credential_id=registry_credential_id,
+                resource_size=resource_size,
+                service_type=service_type,
+                ssh_key_ids=ssh_key_ids,
+                template_id=template_id,
+                tier=tier,
+                cloud_init=cloud_init,
+                guest_mem_mb=guest_mem_mb,
+                node_id=node_id,
+                org_id=org_id,
+                timeout=timeout,
+                idempotency_key=key,
+            )
+
+        if wait_for_capacity is None:
+            return await create()
+
+        async def has_room() -> bool:
+            return await has_free_gpus(self._calls, gpu_model_id, given_count(gpu_count))
+
+        return await create_when_possible(
+            create,
+            has_room,
+            shared=self._calls.transport.shared,
+            wanted=("vms", org_id, gpu_model_id, gpu_count),
+            patience=wait_for_capacity,
+        )
 
     @overload
     async def wait(
@@ -111,8 +198,76 @@ class Vms(GeneratedVms):
             NotFound: no such VM.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _vm_source, org_id)
+        fleet = await find_fleet(self._calls, vm_source, org_id)
         return cast("AnyVm", await fleet.wait(id, until, options, on_update))
+
+    def lease(
+        self,
+        *,
+        until: Literal["running", "ssh_ready"] = "running",
+        wait_timeout: float = DEFAULT_TIMEOUT,
+        wait_for_capacity: float | None = None,
+        max_duration: float | None = None,
+        max_cost_cents: float | None = None,
+        record: str | PathLike[str] | None = None,
+        on_update: OnUpdate[AnyVm] | None = None,
+        **order: Unpack[VmOrder],
+    ) -> Lease[VmSummary, AnyVm]:
+        """Return a context manager that creates a vm, waits for it, and always terminates it.
+
+        async with client.vms.lease(name="job", gpu_model_id="rtx-4090") as vm:
+            ...
+
+        Also after an error, a cancellation, Ctrl-C, and a create of which nobody knows whether it succeeded.
+
+        Args:
+            until: what to wait for before the block begins.
+            wait_timeout: seconds for that.
+            wait_for_capacity: seconds to wait if there is no room for it.
+            max_duration: ends it after so many seconds from its creation.
+            max_cost_cents: ends it when it has cost so much, by its price an hour (US cents).
+            record: a file of leases, with which `leases.sweep` ends what a crash has left.
+            on_update: told of its changes while it is waited for.
+            order: the arguments of `create`.
+
+        Raises:
+            LeaseExpired: it came to its limit; the block was cancelled.
+            LeaseError: it could not be terminated and may still run: its id is named.
+            WaitError: it did not get ready; it is terminated.
+        """
+        if "env_vars" in order:
+            order["env_vars"] = conceal(order["env_vars"])
+        if "cloud_init" in order:
+            order["cloud_init"] = conceal(order["cloud_init"])
+        name, org_id = order["name"], order.get("org_id")
+        key = str(uuid.uuid4())
+
+        async def create() -> VmSummary:
+            return await self.create(idempotency_key=key, wait_for_capacity=wait_for_capacity, **order)
+
+        async def find(since: float) -> VmSummary | None:
+            return await find_named(
+                GeneratedVms.list(self, page_size=1000, org_id=org_id), name, since, frozenset({"terminated"})
+            )
+
+        async def wait(id: str, seconds: float) -> AnyVm:
+            return await self.wait(id, until=until, timeout=seconds, on_update=on_update, org_id=org_id)
+
+        steps = LeaseSteps(
+            "VM",
+            "vms",
+            name,
+            org_id,
+            create,
+            is_repeatable=True,
+            find=find,
+            wait=wait,
+            terminate=self.terminate,
+            price=lambda vm: vm.price_per_hour_cents,
+        )
+        limits = LeaseLimits(wait_timeout, max_duration, max_cost_cents)
+        clock = self._calls.transport.shared.clock
+        return Lease(steps, limits, clock, None if record is None else LeaseRecord(record))
 
     async def resume_wait(
         self,
@@ -130,7 +285,7 @@ class Vms(GeneratedVms):
         """
         resumed = WaitToken.decode(token, VMS.kind)
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _vm_source, resumed.org_id)
+        fleet = await find_fleet(self._calls, vm_source, resumed.org_id)
         return cast("AnyVm", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
 
     async def wait_all(
@@ -146,11 +301,10 @@ class Vms(GeneratedVms):
     ) -> builtins.list[AnyVm]:
         """Wait until all VMs have reached the goal; return them in the order of their ids.
 
-        The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
-        those of `wait`.
+        The first error ends it; `as_completed` gives results and errors apart. Arguments are those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _vm_source, org_id)
+        fleet = await find_fleet(self._calls, vm_source, org_id)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -166,11 +320,10 @@ class Vms(GeneratedVms):
     ) -> AnyVm:
         """Wait until one of the VMs has reached the goal; return it.
 
-        A VM that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
-        those of `wait`.
+        If none reaches the goal, the last error is raised. Arguments are those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _vm_source, org_id)
+        fleet = await find_fleet(self._calls, vm_source, org_id)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -184,13 +337,9 @@ class Vms(GeneratedVms):
         on_update: OnUpdate[AnyVm] | None = None,
         org_id: str | None = None,
     ) -> AsyncGenerator[WaitOutcome[AnyVm], None]:
-        """Yield a `WaitOutcome` for each VM as its wait ends: the VM, or the error. Arguments as in `wait`.
-
-        async for outcome in client.vms.as_completed(ids):
-            print(outcome.id, outcome.error or outcome.resource)
-        """
+        """Yield a `WaitOutcome` for each VM as its wait ends: the VM, or the error. Arguments as in `wait`."""
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _vm_source, org_id)
+        fleet = await find_fleet(self._calls, vm_source, org_id)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -215,7 +364,7 @@ class Vms(GeneratedVms):
         Raises:
             Unauthenticated, PermissionDenied: the key may not list VMs.
         """
-        fleet = await find_fleet(self._calls, _vm_source, org_id)
+        fleet = await find_fleet(self._calls, vm_source, org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -225,4 +374,4 @@ class Vms(GeneratedVms):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on VMs in this event loop poll now: what a webhook receiver does."""
-        (await find_fleet(self._calls, _vm_source, org_id)).look_now()
+        (await find_fleet(self._calls, vm_source, org_id)).look_now()

@@ -21,6 +21,7 @@ LAYERS: dict[str, list[str]] = {
         "cattrs_hooks",
         "signatures",
         "hooks",
+        "orders",
     ],
     "credentials": ["single_flight", "off_loop", "credentials", "key_providers", "key_source"],
     "what is generated from the description, first part": [
@@ -63,11 +64,14 @@ LAYERS: dict[str, list[str]] = {
         "poll_source",
         "poll_timer",
         "fleet",
+        "capacity",
+        "lease_record",
+        "lease",
         "organization",
         "raw_request",
         "bulk_calls",
     ],
-    "resources": ["resource", "calls", "fleets", "generated.resources.*"],
+    "resources": ["resource", "calls", "fleets", "generated.resources.*", "availability", "machines"],
     "webhooks": [
         "events",
         "webhook_secrets",
@@ -78,7 +82,7 @@ LAYERS: dict[str, list[str]] = {
         "webhooks",
     ],
     "hand-written additions to generated resources": ["resources.*"],
-    "the client": ["client_resources", "client", ""],
+    "the client": ["client_resources", "client", "leases", ""],
     "on top of it": ["emulator.*", "keys", "display", "distributed", "pytest_plugin", "demo"],
 }
 """Modules of `openrelay_async` from the top down; `""` is the package itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import aclosing
 
 import pytest
@@ -35,7 +36,7 @@ async def test_each_change_is_told_once(client, make_vms):
     assert [change.kind for change in told] == ["appeared"] + ["changed"] * (len(told) - 1)
     assert told[0].resource.status == "deploying"
     assert told[-1].resource.status == "terminated"
-    for earlier, later in zip(told, told[1:], strict=False):
+    for earlier, later in itertools.pairwise(told):
         assert later.previous == earlier.resource != later.resource
 
 

@@ -1,0 +1,122 @@
+"""Creating something when there is room for it: availability is watched, creating is not hammered.
+
+Those who wait for the same thing queue up: one asks, the others wait for their turn. A place that becomes
+free is not fought over by a hundred creates, and first come is first served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+from attrs import define, field, frozen
+
+from openrelay_async.config import check_seconds
+from openrelay_async.errors import CapacityUnavailable, OpenRelayError
+from openrelay_async.poll_pace import PollPace
+from openrelay_async.poll_source import may_pass
+from openrelay_async.transport import Shared
+
+T = TypeVar("T")
+
+_PACE = PollPace(shortest=2.0, longest=30.0, share=0.1)
+
+
+@frozen
+class _Queue:
+    """Whom to wait behind: those who want the same, in the same loop."""
+
+    loop: asyncio.AbstractEventLoop
+    wanted: tuple[object, ...]
+
+
+@define(eq=False)
+class _Gate:
+    turn: asyncio.Lock = field(factory=asyncio.Lock)
+    users: int = 0
+
+
+async def create_when_possible(
+    create: Callable[[], Awaitable[T]],
+    has_room: Callable[[], Awaitable[bool]],
+    *,
+    shared: Shared,
+    wanted: tuple[object, ...],
+    patience: float,
+) -> T:
+    """Create something; if there is no room, wait for it, for at most `patience` seconds.
+
+    Args:
+        create: makes the one attempt; only `CapacityUnavailable` has it made again.
+        has_room: asks whether it may succeed now.
+        wanted: what is wanted, such as the GPU model: equal orders queue up behind each other.
+
+    Raises:
+        CapacityUnavailable: there was no room in all that time.
+    """
+    clock = shared.clock
+    deadline = clock.monotonic() + check_seconds("wait_for_capacity", patience)
+    try:
+        return await create()
+    except CapacityUnavailable as error:
+        refusal = error
+    place = _Queue(asyncio.get_running_loop(), wanted)
+    gate = cast("_Gate", shared.pollers.setdefault(place, _Gate()))
+    gate.users += 1
+    try:
+        await _take_turn(gate, deadline - clock.monotonic(), refusal)
+        try:
+            return await _create_in_turn(create, has_room, shared, deadline, refusal)
+        finally:
+            gate.turn.release()
+    finally:
+        gate.users -= 1
+        if not gate.users:
+            shared.pollers.pop(place, None)
+
+
+async def _take_turn(gate: _Gate, patience: float, refusal: CapacityUnavailable) -> None:
+    if not gate.turn.locked():
+        await gate.turn.acquire()
+        return
+    try:
+        # Real time: whoever is first sleeps on the clock for all.
+        async with asyncio.timeout(min(patience, 1e9)):
+            await gate.turn.acquire()
+    except TimeoutError:
+        pass
+    else:
+        return
+    raise refusal
+
+
+async def _create_in_turn(
+    create: Callable[[], Awaitable[T]],
+    has_room: Callable[[], Awaitable[bool]],
+    shared: Shared,
+    deadline: float,
+    refusal: CapacityUnavailable,
+) -> T:
+    clock = shared.clock
+    began = clock.monotonic()
+    pause = refusal.retry_after or 0.0
+    while True:
+        pause = max(pause, _PACE.interval(clock.monotonic() - began, 1, None) * clock.uniform(0.9, 1.1))
+        remaining = deadline - clock.monotonic()
+        if remaining <= 0:
+            raise refusal
+        await clock.sleep(min(pause, remaining))
+        pause = 0.0
+        try:
+            room = await has_room()
+        except OpenRelayError as error:
+            # A key that may not read availability can still try, at the same pace.
+            room, pause = not may_pass(error), error.retry_after or 0.0
+        if not room:
+            continue
+        try:
+            return await create()
+        except CapacityUnavailable as error:
+            refusal = error
+            pause = error.retry_after or 0.0

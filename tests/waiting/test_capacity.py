@@ -1,0 +1,136 @@
+"""Creating when there is room for it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import Counter
+from typing import get_type_hints
+
+import pytest
+
+from openrelay_async import errors, orders
+from openrelay_async.emulator import Emulator, Fault, TurnedClock
+from openrelay_async.generated.resources import clusters as generated_clusters
+from openrelay_async.generated.resources import pods as generated_pods
+from openrelay_async.generated.resources import vms as generated_vms
+from openrelay_async.resources import clusters, pods, vms
+
+EIGHT = {"gpu_model_id": "b200", "gpu_count": 8}
+
+
+async def test_without_patience_no_room_is_an_error_at_once(client, emulator):
+    await client.vms.create(name="first", **EIGHT)
+    emulator.clear_requests()
+    with pytest.raises(errors.CapacityUnavailable):
+        await client.vms.create(name="second", **EIGHT)
+    assert len(emulator.requests) == 1
+
+
+async def test_a_create_waits_until_there_is_room(client, emulator, clock):
+    """R5.7"""
+    first = await client.vms.create(name="first", **EIGHT)
+    other = emulator.client(clock=clock)
+    emulator.clear_requests()
+    waiting = asyncio.ensure_future(client.vms.create(name="second", wait_for_capacity=3600, **EIGHT))
+    async with asyncio.timeout(5), other:
+        while len(emulator.requests) < 10:
+            await asyncio.sleep(0.001)
+        await other.vms.terminate(first.id)
+        second = await waiting
+    assert second.name == "second"
+    seen = Counter(request.operation for request in emulator.requests)
+    assert seen["createVm"] <= 3, "availability is watched, creating is not hammered"
+    assert seen["getGpuAvailability"] >= 8
+
+
+async def test_every_attempt_carries_the_same_idempotency_key(client, emulator, clock):
+    keys = []
+
+    class Hook:
+        def on_attempt(self, event):
+            if event.operation == "createVm":
+                keys.append(event.idempotency_key)
+
+    emulator.faults.add(Fault(operation="createVm", times=2, status=503, code="INSUFFICIENT_GPU_CAPACITY"))
+    async with emulator.client(clock=clock.jumping(), hooks=[Hook()]) as client:
+        await client.vms.create(name="x", gpu_model_id="rtx-4090", wait_for_capacity=600)
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+
+
+async def test_no_room_in_all_that_time_is_the_error_it_was(client, clock):
+    await client.vms.create(name="first", **EIGHT)
+    began = clock.monotonic()
+    with pytest.raises(errors.CapacityUnavailable):
+        await client.vms.create(name="second", wait_for_capacity=300, **EIGHT)
+    assert clock.monotonic() - began == pytest.approx(300, abs=1)
+
+
+@pytest.mark.parametrize("code", ["NAME_TAKEN", "INVALID_REQUEST"])
+async def test_other_errors_are_not_waited_for(client, emulator, code):
+    """R5.7"""
+    emulator.faults.add(Fault(operation="createVm", times=None, status=409, code=code))
+    emulator.clear_requests()
+    with pytest.raises(errors.Conflict):
+        await client.vms.create(name="x", gpu_model_id="rtx-4090", wait_for_capacity=600)
+    assert len(emulator.requests) == 1
+
+
+async def test_creates_that_wait_for_the_same_take_turns():
+    """Twenty wait for one GPU each; two become free: availability is asked by one at a time."""
+    clock = TurnedClock()
+    async with (
+        Emulator(clock=clock, fleet={"rtx-4090": 2}) as emulator,
+        emulator.client(clock=clock.jumping()) as client,
+        emulator.client(clock=clock) as other,
+    ):
+        taken = [await other.vms.create(name=f"t-{n}", gpu_model_id="rtx-4090") for n in range(2)]
+        emulator.clear_requests()
+        waits = [
+            asyncio.ensure_future(
+                client.vms.create(name=f"w-{n}", gpu_model_id="rtx-4090", wait_for_capacity=36_000)
+            )
+            for n in range(20)
+        ]
+        async with asyncio.timeout(5):
+            while len(emulator.requests) < 40:
+                await asyncio.sleep(0.001)
+            for vm in taken:
+                await other.vms.terminate(vm.id)
+            while sum(wait.done() for wait in waits) < 2:
+                await asyncio.sleep(0.001)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        seen = Counter(request.operation for request in emulator.requests)
+        assert seen["createVm"] <= 26, "twenty at first, then one at a time"
+        assert not client._calls.transport.shared.pollers
+
+
+async def test_pods_and_clusters_wait_for_capacity_too(client, emulator):
+    emulator.faults.add(
+        Fault(operation="createCluster", times=1, status=503, code="INSUFFICIENT_GPU_CAPACITY"),
+        Fault(operation="createPod", times=1, status=503, code="POD_NODE_BUSY"),
+    )
+    cluster = await client.clusters.create(
+        name="api", gpu_model_id="rtx-4090", image_url="nginx", container_port=80, wait_for_capacity=60
+    )
+    assert cluster.status == "deploying"
+
+
+@pytest.mark.parametrize(
+    ("generated", "ours", "order"),
+    [
+        (generated_vms.Vms, vms.Vms, orders.VmOrder),
+        (generated_clusters.Clusters, clusters.Clusters, orders.ClusterOrder),
+        (generated_pods.Pods, pods.Pods, orders.PodOrder),
+    ],
+)
+def test_create_takes_what_the_generated_method_takes(generated, ours, order):
+    """What a newer description adds must not be lost here."""
+    described = inspect.signature(generated.create).parameters
+    offered = dict(inspect.signature(ours.create).parameters)
+    assert offered.pop("wait_for_capacity").default is None
+    assert offered == dict(described)
+    assert set(get_type_hints(order)) == set(described) - {"self", "idempotency_key", "timeout"}
