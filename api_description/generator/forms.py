@@ -130,6 +130,8 @@ class Operation:
     """The documented error statuses."""
     summary: str = ""
     notes: str | None = None
+    returned: str | None = None
+    """What prose says of the answer's schema."""
 
     @property
     def public_name(self) -> str:

@@ -74,6 +74,9 @@ def _describe_operation(
         operation,
         summary=_optional(entry, "summary", at) or operation.summary,
         notes=_optional(entry, "notes", at),
+        returned=schemas[operation.returns.model].summary
+        if operation.returns is not None and operation.returns.model
+        else None,
         path_ids=describe(operation.path_ids),
         query=describe(operation.query),
         body=describe(operation.body),

@@ -270,6 +270,8 @@ def _write_doc(operation: Operation, arguments: Iterable[Argument], overrides: O
     if operation.notes:
         parts.append(wrap(operation.notes, 8))
     parts.append("Args:\n" + "\n".join(f"            {_describe_argument(each)}" for each in arguments))
+    if returned := _describe_returned(operation):
+        parts.append(f"Returns:\n            {wrap(returned, 12, 4)}")
     if raises := _list_failures(operation, overrides):
         lines = "\n".join(f"            {wrap(f'{name}: {text}', 12, 4)}" for name, text in raises)
         parts.append(f"Raises:\n{lines}")
@@ -284,6 +286,18 @@ def _write_doc(operation: Operation, arguments: Iterable[Argument], overrides: O
         facts.append("inference host")
     parts.append(wrap(f"Source: {', '.join(facts)}.", 8))
     return "\n\n        ".join(parts) + "\n        "
+
+
+def _describe_returned(operation: Operation) -> str | None:
+    item = _lower_first(operation.returned)
+    return {
+        "model": operation.returned,
+        "list": f"A list; each item: {item}" if item else None,
+        "page": f"The list, to take whole or to iterate; each item: {item}" if item else None,
+        "nothing": None,
+        "secret_text": "The text, which has a credential in it; `reveal()` shows it.",
+        "download": "The content, to take whole, in chunks, or to save to a file.",
+    }[operation.answer]
 
 
 def _describe_argument(argument: Argument) -> str:

@@ -54,6 +54,9 @@ class Access(Resource):
             source_ip: address that the request would come from.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The answer to an access check: allowed or not, and by which rules.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -105,6 +108,9 @@ class Access(Resource):
             models: models that the policy is about.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An organization policy: a guardrail or a custom Cedar policy.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -154,6 +160,9 @@ class Access(Resource):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            All permissions, built-in roles and key templates of the service.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -175,6 +184,9 @@ class Access(Resource):
             principal_type: what `principal_id` names: `api_key` or `member`.
             principal_id: id of the member or API key to look at.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            What a principal may do once role, key and policies are applied.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -198,6 +210,9 @@ class Access(Resource):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The organization's rules for API keys.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -213,6 +228,9 @@ class Access(Resource):
             policy_id: policy id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An organization policy: a guardrail or a custom Cedar policy.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -226,6 +244,9 @@ class Access(Resource):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: an organization policy: a guardrail or a custom Cedar policy.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -255,6 +276,9 @@ class Access(Resource):
             work_email: E-mail address of the person at work.
             company: name of the company that asks.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The access request that was filed.
 
         Source: `POST /v1/access-requests` (createAccessRequest), only generation 2026-10, scope
         `clusters:write`.
@@ -289,6 +313,9 @@ class Access(Resource):
             updated_at: time of the last change, as read.
             updated_by: who made the last change, as read.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The organization's rules for API keys.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -335,6 +362,9 @@ class Access(Resource):
             models: models that the policy is about.
             name: new name of the policy.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An organization policy: a guardrail or a custom Cedar policy.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -389,6 +419,9 @@ class Access(Resource):
             ip_ranges: address ranges that the policy is about.
             models: models that the policy is about.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The result of checking a policy without saving it.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

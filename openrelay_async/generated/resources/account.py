@@ -39,6 +39,9 @@ class Account(Resource):
             org_id: organization id; never taken from the client.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The organization joined by an invitation, and the role in it.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -87,6 +90,9 @@ class Account(Resource):
         Args:
             org_name: name of the organization to set up.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The organization that was set up or created, and the user's role in it.
 
         Source: `POST /v1/onboarding/bootstrap` (bootstrap), only with a dashboard session.
         """
@@ -138,6 +144,9 @@ class Account(Resource):
             user_code: code that the device shows to the user.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The device that asks to sign in.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -156,6 +165,9 @@ class Account(Resource):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The signed-in user and the organizations the user belongs to.
+
         Source: `GET /v1/me` (getMe), only with a dashboard session.
         """
         return await self._calls.call(operations.GET_ME, Me, timeout=timeout)
@@ -167,6 +179,9 @@ class Account(Resource):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The user's sessions made by device login.
 
         Source: `GET /v1/me/cli-sessions` (listCliSessions), only generation 2026-10, only with a
         dashboard session.
@@ -180,6 +195,9 @@ class Account(Resource):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: an invitation that waits for the signed-in user.
 
         Source: `GET /v1/me/invites` (listMyInvites), only with a dashboard session.
         """
@@ -197,6 +215,9 @@ class Account(Resource):
         Args:
             device_code: device code from `account.start_device_login`; secret.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The session token of an approved device login, given exactly once.
 
         Raises:
             Gone: it has expired or was used already.
@@ -240,6 +261,9 @@ class Account(Resource):
             device_name: name under which the user sees the device.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A device login that waits for approval: codes, address, pace of polling.
+
         Source: `POST /v1/cli-auth/device` (startCliLogin), only generation 2026-10.
         """
         return await self._calls.call(
@@ -267,6 +291,9 @@ class Account(Resource):
             full_name: name as other members see it.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A user: name, e-mail address, picture.
+
         Source: `PATCH /v1/me/profile` (updateProfile), only with a dashboard session.
         """
         return await self._calls.call(
@@ -287,6 +314,9 @@ class Account(Resource):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Who a credential belongs to: principal, organization, role and scopes.
 
         Source: `GET /v1/whoami` (whoami).
         """

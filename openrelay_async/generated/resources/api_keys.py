@@ -38,6 +38,9 @@ class ApiKeys(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one API key as lists show it, without the key itself.
+
         Source: `GET /v1/orgs/{orgId}/api-keys` (listOrgApiKeys), scope `clusters:read`.
         """
         return await self._calls.call_list(
@@ -80,6 +83,9 @@ class ApiKeys(Resource):
             template: key template to take permissions from, as `access.get_catalog` names it.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A new API key with its plaintext, which is shown once.
 
         Source: `POST /v1/orgs/{orgId}/api-keys/create` (createOrgApiKey), scope `clusters:write`.
         """
@@ -126,6 +132,9 @@ class ApiKeys(Resource):
             restrictions: endpoints, networks, models and permissions that the key is confined to.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One API key as lists show it, without the key itself.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -46,6 +46,10 @@ class AuditEvents(Resource):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one recorded change: who did what to which
+                thing.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 

@@ -39,6 +39,10 @@ class Batches(Resource):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: A batch of inference requests: status,
+                counts and result files.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -63,6 +67,9 @@ class Batches(Resource):
         Args:
             id: batch id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A batch of inference requests: status, counts and result files.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -98,6 +105,9 @@ class Batches(Resource):
             requests: the requests themselves, instead of a file.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A batch of inference requests: status, counts and result files.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             PayloadTooLarge: more than the service takes.
@@ -127,6 +137,9 @@ class Batches(Resource):
         Args:
             id: batch id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A batch of inference requests: status, counts and result files.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -39,6 +39,9 @@ class Billing(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Whether a payment card was saved, is held, or was refused.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -71,6 +74,9 @@ class Billing(Resource):
             turnstile_token: token of a solved Turnstile challenge; secret.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            What a payment form needs to add a card.
 
         Source: `POST /v1/orgs/{orgId}/billing/setup-intent` (createBillingSetupIntent), scope
         `billing:write`.
@@ -136,6 +142,9 @@ class Billing(Resource):
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A payment into the balance, and what is needed to complete it.
+
         Source: `POST /v1/orgs/{orgId}/billing/deposit` (createBillingDeposit), scope `billing:write`.
         """
         return await self._calls.call(
@@ -161,6 +170,9 @@ class Billing(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            When and by how much the balance is recharged by itself.
+
         Source: `GET /v1/orgs/{orgId}/billing/auto-recharge` (getAutoRecharge), scope `billing:read`.
         """
         return await self._calls.call(
@@ -173,6 +185,9 @@ class Billing(Resource):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An organization's balance, the use not settled yet, and the transactions.
 
         Source: `GET /v1/orgs/{orgId}/billing/balance` (getBalance), scope `billing:read`.
         """
@@ -187,6 +202,9 @@ class Billing(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An organization's payment cards, and which is the default.
+
         Source: `GET /v1/orgs/{orgId}/billing/payment-methods` (listBillingPaymentMethods), scope
         `billing:read`.
         """
@@ -199,6 +217,9 @@ class Billing(Resource):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The organization's requests for another spend limit.
 
         Source: `GET /v1/spend-limit-requests` (listSpendLimitRequests), only generation 2026-10, scope
         `billing:read`.
@@ -219,6 +240,9 @@ class Billing(Resource):
             requested_cents: spend limit that is asked for (US cents).
             reason: why the limit is needed.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The spend limit request that was filed.
 
         Source: `POST /v1/spend-limit-requests` (createSpendLimitRequest), only generation 2026-10,
         scope `billing:write`.
@@ -270,6 +294,9 @@ class Billing(Resource):
             threshold_cents: balance at which a recharge is made (US cents).
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            When and by how much the balance is recharged by itself.
 
         Source: `PUT /v1/orgs/{orgId}/billing/auto-recharge` (updateAutoRecharge), scope
         `billing:write`.

@@ -29,6 +29,9 @@ class Catalog(Resource):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Hourly prices of GPU models and CPU sizes.
+
         Source: `GET /v1/pricing` (getPricing).
         """
         return await self._calls.call(operations.GET_PRICING, Pricing, timeout=timeout)
@@ -40,6 +43,9 @@ class Catalog(Resource):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The public price list.
 
         Source: `GET /v1/public/pricing` (getPublicPricing), only generation 2026-10.
         """
@@ -53,6 +59,9 @@ class Catalog(Resource):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: how many GPUs of one model are free.
+
         Source: `GET /v1/gpu-availability` (getGpuAvailability).
         """
         return await self._calls.call_list(operations.GET_GPU_AVAILABILITY, GpuAvailability, timeout=timeout)
@@ -62,6 +71,9 @@ class Catalog(Resource):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: one GPU model: name, memory, manufacturer.
 
         Source: `GET /v1/gpu-models` (listGpuModels).
         """
@@ -73,6 +85,9 @@ class Catalog(Resource):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one location of the service.
+
         Source: `GET /v1/locations` (listLocations).
         """
         return await self._calls.call_list(operations.LIST_LOCATIONS, Location, timeout=timeout)
@@ -83,6 +98,9 @@ class Catalog(Resource):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The inference models, in the form of the OpenAI API.
+
         Source: `GET /v1/models` (listModels).
         """
         return await self._calls.call(operations.LIST_MODELS, ModelList, timeout=timeout)
@@ -92,6 +110,9 @@ class Catalog(Resource):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: A template that a VM can start from.
 
         Source: `GET /v1/vm-templates` (listVmTemplates).
         """

@@ -41,6 +41,10 @@ class Clusters(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one cluster as lists show it: status,
+                replicas, endpoint.
+
         Source: `GET /v1/orgs/{orgId}/clusters` (listOrgClusters), only generation 2026-07, scope
         `clusters:read`.
         """
@@ -62,6 +66,9 @@ class Clusters(Resource):
             id: cluster id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One cluster as lists show it: status, replicas, endpoint.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -77,6 +84,9 @@ class Clusters(Resource):
         Args:
             id: cluster id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A cluster in full: configuration, replicas and their health.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -142,6 +152,9 @@ class Clusters(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One cluster as lists show it: status, replicas, endpoint.
+
         Raises:
             Conflict: the present state does not allow it.
 
@@ -185,6 +198,9 @@ class Clusters(Resource):
             id: cluster id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One cluster as lists show it: status, replicas, endpoint.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -203,6 +219,9 @@ class Clusters(Resource):
             id: cluster id.
             replica_count: number of replicas to run from now on.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One cluster as lists show it: status, replicas, endpoint.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -226,6 +245,9 @@ class Clusters(Resource):
             id: cluster id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One cluster as lists show it: status, replicas, endpoint.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -240,6 +262,9 @@ class Clusters(Resource):
         Args:
             id: cluster id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One cluster as lists show it: status, replicas, endpoint.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

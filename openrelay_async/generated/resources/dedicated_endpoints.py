@@ -41,6 +41,10 @@ class DedicatedEndpoints(Resource):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: A dedicated inference endpoint: model,
+                state, prices.
+
         Source: `GET /v1/inference/endpoints` (listDedicatedEndpoints), only generation 2026-10, scope
         `clusters:read`.
         """
@@ -61,6 +65,9 @@ class DedicatedEndpoints(Resource):
             id: dedicated endpoint id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A dedicated inference endpoint: model, state, prices.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -80,6 +87,9 @@ class DedicatedEndpoints(Resource):
             id: dedicated endpoint id.
             range: how far back the series goes. Known: `1h`, `24h`, `6h`, `7d`.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Metrics of a dedicated endpoint over a range of time.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -114,6 +124,10 @@ class DedicatedEndpoints(Resource):
             max_items: stop after so many items.
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
+
+        Returns:
+            The list, to take whole or to iterate; each item: something that happened to a dedicated
+                endpoint.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -29,6 +29,9 @@ class Files(Resource):
             id: file id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An uploaded file: name, size, purpose.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -46,6 +49,9 @@ class Files(Resource):
         Args:
             id: file id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An uploaded file: name, size, purpose.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -65,6 +71,9 @@ class Files(Resource):
         Args:
             id: file id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The content, to take whole, in chunks, or to save to a file.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -86,6 +95,9 @@ class Files(Resource):
             bytes: size of the file (bytes).
             filename: name to keep with the file.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An address to send a file's bytes to, and the id the file will have.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -120,6 +132,9 @@ class Files(Resource):
             purpose: what the file is for. Known: `batch`.
             filename: name of the file at the service; by default the path's or file's own.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An uploaded file: name, size, purpose.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

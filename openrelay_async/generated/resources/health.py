@@ -23,6 +23,9 @@ class ServiceHealth(Resource):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Whether the service answers, and how it is.
+
         Source: `GET /health` (getHealth), only generation 2026-07.
         """
         return await self._calls.call(operations.GET_HEALTH, Health, timeout=timeout)

@@ -52,6 +52,10 @@ class Kubernetes(Resource):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one Kubernetes cluster as lists show it:
+                status, health, workers.
+
         Raises:
             Conflict: the present state does not allow it.
 
@@ -74,6 +78,9 @@ class Kubernetes(Resource):
         Args:
             id: kubernetes cluster id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A Kubernetes cluster in full: status, control plane, network, nodes.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -107,6 +114,9 @@ class Kubernetes(Resource):
             node_pools: node pools to create with the cluster.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A Kubernetes cluster whose creation or deletion is under way.
+
         Raises:
             Conflict: the present state does not allow it.
 
@@ -133,6 +143,9 @@ class Kubernetes(Resource):
         Args:
             id: kubernetes cluster id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A Kubernetes cluster whose creation or deletion is under way.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -164,6 +177,9 @@ class Kubernetes(Resource):
             name: name of the pool.
             sku: kind of node: a GPU model or a CPU size.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A pool of nodes of one kind.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -200,6 +216,9 @@ class Kubernetes(Resource):
             role: rights of the credential: `view` reads, `cluster-admin` does everything.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A Kubernetes token in the form that kubectl plug-ins hand over.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -227,6 +246,9 @@ class Kubernetes(Resource):
             node_id: node id, from `kubernetes.list_nodes`.
             drain: whether to move workloads off the node first.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A node whose removal is under way.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -257,6 +279,9 @@ class Kubernetes(Resource):
             id: kubernetes cluster id.
             pool_id: node pool id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A node pool whose deletion is under way.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -291,6 +316,9 @@ class Kubernetes(Resource):
             role: rights of the credential: `view` reads, `cluster-admin` does everything.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A kubeconfig with a credential that expires.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -313,6 +341,9 @@ class Kubernetes(Resource):
             id: kubernetes cluster id.
             node_id: node id, from `kubernetes.list_nodes`.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One node of a Kubernetes cluster, with its GPUs.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -340,6 +371,9 @@ class Kubernetes(Resource):
             id: kubernetes cluster id.
             pool_id: node pool id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A pool of nodes of one kind.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -377,6 +411,9 @@ class Kubernetes(Resource):
             max_items: stop after so many items.
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
+
+        Returns:
+            The list, to take whole or to iterate; each item: A pool of nodes of one kind.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -418,6 +455,9 @@ class Kubernetes(Resource):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one Kubernetes node as lists show it.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -457,6 +497,9 @@ class Kubernetes(Resource):
             expected_count: number of nodes the pool is thought to have now; guards against a change
                 made meanwhile.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A pool of nodes of one kind.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -33,6 +33,9 @@ class Organizations(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An organization: name, slug, plan, billing and tax data.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -62,6 +65,9 @@ class Organizations(Resource):
             device_event_id: id of the device event that belongs to this call.
             device_fingerprint: fingerprint of the device in use.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The organization that was set up or created, and the user's role in it.
 
         Raises:
             Conflict: the present state does not allow it.
@@ -112,6 +118,9 @@ class Organizations(Resource):
             tax_id: tax id for invoices.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An organization: name, slug, plan, billing and tax data.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -175,6 +184,9 @@ class Organizations(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One member of an organization, joined or invited.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -210,6 +222,9 @@ class Organizations(Resource):
             link: address of a page about the company or project.
             use_case: what the service is used for.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Whether a verification note has arrived.
 
         Raises:
             Conflict: the present state does not allow it.
@@ -254,6 +269,9 @@ class Organizations(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: an invitation to the organization that is still open.
+
         Source: `GET /v1/orgs/{orgId}/invites` (listOrgInvites), scope `clusters:read`.
         """
         return await self._calls.call_list(
@@ -266,6 +284,9 @@ class Organizations(Resource):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: one member of an organization, joined or invited.
 
         Source: `GET /v1/orgs/{orgId}/members` (listOrgMembers), scope `clusters:read`.
         """
@@ -314,6 +335,9 @@ class Organizations(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The API keys that were revoked with a membership.
+
         Raises:
             Conflict: the present state does not allow it.
 
@@ -357,6 +381,9 @@ class Organizations(Resource):
             role_id: custom role to give instead of a built-in one.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One member of an organization, joined or invited.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -43,6 +43,10 @@ class Pods(Resource):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one VM or pod as lists show it: status,
+                GPUs, price.
+
         Source: `GET /v1/pods` (listPods), only generation 2026-10, scope `vms:read`.
         """
         return self._calls.paged(
@@ -94,6 +98,9 @@ class Pods(Resource):
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
+
         Raises:
             Conflict: the present state does not allow it.
             Unprocessable: understood, but it cannot be done as asked.
@@ -131,6 +138,9 @@ class Pods(Resource):
             pod_id: pod id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The log text of a VM or pod, if there is any.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -146,6 +156,9 @@ class Pods(Resource):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Capacity for pods, by GPU model.
 
         Source: `GET /v1/pods/capacity` (listPodCapacity), only generation 2026-10, scope `vms:read`.
         """

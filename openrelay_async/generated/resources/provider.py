@@ -82,6 +82,9 @@ class Provider(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A new provisioning token with its plaintext, which is shown once.
+
         Source: `POST /v1/orgs/{orgId}/provider/tokens` (generateProvisioningToken), scope
         `clusters:write`.
         """
@@ -119,6 +122,9 @@ class Provider(Resource):
             name: name of the node.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The text, which has a credential in it; `reveal()` shows it.
+
         Source: `GET /v1/provider/bootstrap` (providerBootstrap), scope `clusters:read`.
         """
         token = conceal(token)
@@ -141,6 +147,9 @@ class Provider(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            What an organization's nodes earned, and what was paid out.
+
         Source: `GET /v1/orgs/{orgId}/provider/earnings` (getProviderEarnings), scope `clusters:read`.
         """
         return await self._calls.call(
@@ -158,6 +167,9 @@ class Provider(Resource):
             token: provisioning token; secret.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The text, which has a credential in it; `reveal()` shows it.
+
         Source: `GET /v1/provider/interruptible/bootstrap` (interruptibleBootstrap), only generation
         2026-10.
         """
@@ -173,6 +185,9 @@ class Provider(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Counts of a provider's nodes and tokens.
+
         Source: `GET /v1/orgs/{orgId}/provider/stats` (getProviderStats), scope `clusters:read`.
         """
         return await self._calls.call(
@@ -185,6 +200,9 @@ class Provider(Resource):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Whether an organization is a provider, and how its application stands.
 
         Source: `GET /v1/orgs/{orgId}/provider/status` (getProviderStatus), scope `clusters:read`.
         """
@@ -209,6 +227,9 @@ class Provider(Resource):
             class_: only nodes of this class. Known: `interruptible`, `persistent`.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: one provider node: hardware, place and status.
 
         Source: `GET /v1/orgs/{orgId}/provider/nodes` (listProviderNodes), scope `clusters:read`.
         """
@@ -235,6 +256,9 @@ class Provider(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one provisioning token as lists show it, without the token itself.
+
         Source: `GET /v1/orgs/{orgId}/provider/tokens` (listProvisioningTokens), scope `clusters:read`.
         """
         return await self._calls.call_list(
@@ -258,6 +282,9 @@ class Provider(Resource):
             terminate_at: time at which the node leaves.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One provider node: hardware, place and status.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -299,6 +326,9 @@ class Provider(Resource):
             unit_ids: units to take back.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            What was terminated to take GPU units back, and what was left alone.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -352,6 +382,9 @@ class Provider(Resource):
             status: status to put the node into. Known: `draining`, `maintenance`, `online`, `removed`.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One provider node: hardware, place and status.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -30,6 +30,9 @@ class RegistryCredentials(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: stored registry credentials, without the secrets.
+
         Source: `GET /v1/orgs/{orgId}/registry-credentials` (listOrgRegistryCredentials), scope
         `clusters:read`.
         """
@@ -62,6 +65,9 @@ class RegistryCredentials(Resource):
             server: host name of the registry.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Stored registry credentials, without the secrets.
 
         Source: `POST /v1/orgs/{orgId}/registry-credentials/create` (createOrgRegistryCredential), scope
         `clusters:write`.

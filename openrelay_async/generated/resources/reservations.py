@@ -31,6 +31,9 @@ class Reservations(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A reservation of GPU units of a node for chosen organizations.
+
         Source: `GET /v1/orgs/{orgId}/reservations` (listOrgReservations), only generation 2026-10,
         scope `clusters:read`.
         """
@@ -45,6 +48,9 @@ class Reservations(Resource):
             node_id: node id.
             id: reservation id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -91,6 +97,9 @@ class Reservations(Resource):
             starts_at: time at which the reservation begins.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -136,6 +145,9 @@ class Reservations(Resource):
             reaffirm: whether to confirm the reservation as it stands.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -167,6 +179,9 @@ class Reservations(Resource):
             id: reservation id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -193,6 +208,9 @@ class Reservations(Resource):
             node_id: node id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A reservation of GPU units of a node for chosen organizations.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -211,6 +229,9 @@ class Reservations(Resource):
         Args:
             node_id: node id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: one GPU unit of a node, and whether it can be reserved.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -243,6 +264,9 @@ class Reservations(Resource):
             dry_run: whether only to tell what would be terminated and skipped.
             reason: why the units are taken back.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -283,6 +307,9 @@ class Reservations(Resource):
             unit_ids: units to release.
             reason: why the units are released.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

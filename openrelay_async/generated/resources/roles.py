@@ -26,6 +26,9 @@ class Roles(Resource):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A role, built-in or custom, with its permissions and limits.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -39,6 +42,9 @@ class Roles(Resource):
         Args:
             role_id: role id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A role, built-in or custom, with its permissions and limits.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -70,6 +76,9 @@ class Roles(Resource):
             ip_ranges: address ranges that the role is limited to.
             models: models that the role is limited to.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A role, built-in or custom, with its permissions and limits.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -116,6 +125,9 @@ class Roles(Resource):
             name: new name of the role.
             permissions: permissions of the role from now on.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A role, built-in or custom, with its permissions and limits.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

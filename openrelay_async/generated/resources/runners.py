@@ -53,6 +53,9 @@ class Runners(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A pool of GitHub Actions runners.
+
         Source: `POST /v1/orgs/{orgId}/runner-pools` (createRunnerPool), scope `clusters:write`.
         """
         grant = conceal(grant)
@@ -82,6 +85,9 @@ class Runners(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The status of a runner pool after its deletion was asked for.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -100,6 +106,9 @@ class Runners(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Addresses at which a user connects a GitHub account.
+
         Source: `GET /v1/orgs/{orgId}/runner-pools/connect-url` (getRunnerConnectUrl), scope
         `clusters:read`.
         """
@@ -116,6 +125,9 @@ class Runners(Resource):
             id: runner pool id.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Job counts, durations and cost of a runner pool.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -136,6 +148,9 @@ class Runners(Resource):
             id: runner pool id.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A runner pool as lists show it, with its load.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -164,6 +179,9 @@ class Runners(Resource):
             state: state value that came back with the code; secret.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            GitHub installations that a sign-in gives access to.
 
         Source: `POST /v1/orgs/{orgId}/runner-pools/installations` (listRunnerInstallations), scope
         `clusters:write`.
@@ -203,6 +221,10 @@ class Runners(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one job of a runner pool, with the times
+                of its steps.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -229,6 +251,9 @@ class Runners(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A runner pool as lists show it, with its load.
+
         Source: `GET /v1/orgs/{orgId}/runner-pools` (listRunnerPools), scope `clusters:read`.
         """
         return await self._calls.call_list(
@@ -245,6 +270,9 @@ class Runners(Resource):
             pool_ram_gb: memory that the pool's runners share from now on (GB).
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A pool of GitHub Actions runners.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

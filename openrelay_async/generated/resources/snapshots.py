@@ -31,6 +31,9 @@ class Snapshots(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A snapshot of a VM's disk, with what the VM was made of.
+
         Source: `GET /v1/orgs/{orgId}/snapshots` (listOrgSnapshots), scope `vms:read`.
         """
         return await self._calls.call_list(
@@ -50,6 +53,9 @@ class Snapshots(Resource):
             id: VM id.
             name: name of the snapshot.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The snapshot or VM that a call has created, by id and status.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -117,6 +123,9 @@ class Snapshots(Resource):
             ssh_key_ids: SSH keys that may sign in, from `ssh_keys.list`.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The snapshot or VM that a call has created, by id and status.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -27,6 +27,9 @@ class SshKeys(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one stored SSH public key.
+
         Source: `GET /v1/orgs/{orgId}/ssh-keys` (listOrgSshKeys), scope `vms:read`.
         """
         return await self._calls.call_list(
@@ -43,6 +46,9 @@ class SshKeys(Resource):
             public_key: public key, in the format of OpenSSH.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One stored SSH public key.
 
         Raises:
             Conflict: the present state does not allow it.

@@ -24,6 +24,9 @@ class Usage(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            What is in use now: cost, hourly burn and how long the balance lasts.
+
         Source: `GET /v1/orgs/{orgId}/usage/current` (getCurrentUsage), scope `billing:read`.
         """
         return await self._calls.call(
@@ -39,6 +42,9 @@ class Usage(Resource):
             days: number of days to report.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Cost of each day, with the period before for comparison.
 
         Source: `GET /v1/orgs/{orgId}/usage/daily` (getDailyUsage), only generation 2026-10, scope
         `billing:read`.

@@ -46,6 +46,10 @@ class Vms(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one VM or pod as lists show it: status,
+                GPUs, price.
+
         Source: `GET /v1/orgs/{orgId}/vms` (listOrgVms), scope `vms:read`.
         """
         return self._calls.paged(
@@ -67,6 +71,9 @@ class Vms(Resource):
             id: VM id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -82,6 +89,9 @@ class Vms(Resource):
         Args:
             id: VM id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A VM in full: SSH access, health, hardware, disk, price.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -158,6 +168,9 @@ class Vms(Resource):
             org_id: organization id; by default the client's organization.
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
 
         Raises:
             Conflict: the present state does not allow it.
@@ -255,6 +268,9 @@ class Vms(Resource):
             id: VM id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            What a VM costs, and how long the organization's balance lasts.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -270,6 +286,9 @@ class Vms(Resource):
         Args:
             vm_id: VM id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The log text of a VM or pod, if there is any.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -294,6 +313,9 @@ class Vms(Resource):
             range: how far back the series goes. Known: `1h`, `24h`, `6h`, `7d`.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            GPU metrics of a VM over a range of time.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -316,6 +338,9 @@ class Vms(Resource):
             id: VM id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Whether a VM is linked to a Telegram account.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -332,6 +357,9 @@ class Vms(Resource):
         Args:
             id: VM id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: one SSH key, and whether it is on the VM.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -388,6 +416,9 @@ class Vms(Resource):
             id: VM id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -404,6 +435,9 @@ class Vms(Resource):
             id: VM id.
             public: whether the endpoint is public.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -428,6 +462,9 @@ class Vms(Resource):
             id: VM id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -444,6 +481,9 @@ class Vms(Resource):
         Args:
             id: VM id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

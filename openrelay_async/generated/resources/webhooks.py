@@ -37,6 +37,9 @@ class Webhooks(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one webhook as lists show it, without its secret.
+
         Source: `GET /v1/orgs/{orgId}/webhooks` (listOrgWebhooks), scope `clusters:read`.
         """
         return await self._calls.call_list(
@@ -87,6 +90,9 @@ class Webhooks(Resource):
             events: events to deliver; an empty list subscribes to the default set.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A new webhook with its signing secret, which is shown once.
 
         Source: `POST /v1/orgs/{orgId}/webhooks/create` (createOrgWebhook), scope `clusters:write`.
         """
@@ -146,6 +152,9 @@ class Webhooks(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A webhook after a change.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -191,6 +200,9 @@ class Webhooks(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one attempt to deliver an event to a webhook.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -218,6 +230,9 @@ class Webhooks(Resource):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A webhook's new signing secret, which is shown once.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -242,6 +257,9 @@ class Webhooks(Resource):
             enabled: whether events are delivered.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Whether a webhook is enabled now.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

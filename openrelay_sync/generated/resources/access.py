@@ -53,6 +53,9 @@ class Access(SyncResource[async_resource.Access]):
             source_ip: address that the request would come from.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The answer to an access check: allowed or not, and by which rules.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -102,6 +105,9 @@ class Access(SyncResource[async_resource.Access]):
             models: models that the policy is about.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An organization policy: a guardrail or a custom Cedar policy.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -149,6 +155,9 @@ class Access(SyncResource[async_resource.Access]):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            All permissions, built-in roles and key templates of the service.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -171,6 +180,9 @@ class Access(SyncResource[async_resource.Access]):
             principal_id: id of the member or API key to look at.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            What a principal may do once role, key and policies are applied.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -189,6 +201,9 @@ class Access(SyncResource[async_resource.Access]):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The organization's rules for API keys.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -204,6 +219,9 @@ class Access(SyncResource[async_resource.Access]):
             policy_id: policy id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An organization policy: a guardrail or a custom Cedar policy.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -217,6 +235,9 @@ class Access(SyncResource[async_resource.Access]):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: an organization policy: a guardrail or a custom Cedar policy.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -246,6 +267,9 @@ class Access(SyncResource[async_resource.Access]):
             work_email: E-mail address of the person at work.
             company: name of the company that asks.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The access request that was filed.
 
         Source: `POST /v1/access-requests` (createAccessRequest), only generation 2026-10, scope
         `clusters:write`.
@@ -278,6 +302,9 @@ class Access(SyncResource[async_resource.Access]):
             updated_at: time of the last change, as read.
             updated_by: who made the last change, as read.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The organization's rules for API keys.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -322,6 +349,9 @@ class Access(SyncResource[async_resource.Access]):
             models: models that the policy is about.
             name: new name of the policy.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An organization policy: a guardrail or a custom Cedar policy.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -374,6 +404,9 @@ class Access(SyncResource[async_resource.Access]):
             ip_ranges: address ranges that the policy is about.
             models: models that the policy is about.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The result of checking a policy without saving it.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

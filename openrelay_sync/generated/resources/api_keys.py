@@ -37,6 +37,9 @@ class ApiKeys(SyncResource[async_resource.ApiKeys]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one API key as lists show it, without the key itself.
+
         Source: `GET /v1/orgs/{orgId}/api-keys` (listOrgApiKeys), scope `clusters:read`.
         """
         return self._bridge.run(self._resource.list(org_id=org_id, timeout=timeout))
@@ -77,6 +80,9 @@ class ApiKeys(SyncResource[async_resource.ApiKeys]):
             template: key template to take permissions from, as `access.get_catalog` names it.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A new API key with its plaintext, which is shown once.
 
         Source: `POST /v1/orgs/{orgId}/api-keys/create` (createOrgApiKey), scope `clusters:write`.
         """
@@ -121,6 +127,9 @@ class ApiKeys(SyncResource[async_resource.ApiKeys]):
             restrictions: endpoints, networks, models and permissions that the key is confined to.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One API key as lists show it, without the key itself.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

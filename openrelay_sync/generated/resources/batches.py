@@ -38,6 +38,10 @@ class Batches(SyncResource[async_resource.Batches]):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: A batch of inference requests: status,
+                counts and result files.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -59,6 +63,9 @@ class Batches(SyncResource[async_resource.Batches]):
         Args:
             id: batch id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A batch of inference requests: status, counts and result files.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -94,6 +101,9 @@ class Batches(SyncResource[async_resource.Batches]):
             requests: the requests themselves, instead of a file.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A batch of inference requests: status, counts and result files.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             PayloadTooLarge: more than the service takes.
@@ -121,6 +131,9 @@ class Batches(SyncResource[async_resource.Batches]):
         Args:
             id: batch id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A batch of inference requests: status, counts and result files.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

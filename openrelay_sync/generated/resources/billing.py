@@ -38,6 +38,9 @@ class Billing(SyncResource[async_resource.Billing]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Whether a payment card was saved, is held, or was refused.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -66,6 +69,9 @@ class Billing(SyncResource[async_resource.Billing]):
             turnstile_token: token of a solved Turnstile challenge; secret.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            What a payment form needs to add a card.
 
         Source: `POST /v1/orgs/{orgId}/billing/setup-intent` (createBillingSetupIntent), scope
         `billing:write`.
@@ -126,6 +132,9 @@ class Billing(SyncResource[async_resource.Billing]):
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A payment into the balance, and what is needed to complete it.
+
         Source: `POST /v1/orgs/{orgId}/billing/deposit` (createBillingDeposit), scope `billing:write`.
         """
         return self._bridge.run(
@@ -149,6 +158,9 @@ class Billing(SyncResource[async_resource.Billing]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            When and by how much the balance is recharged by itself.
+
         Source: `GET /v1/orgs/{orgId}/billing/auto-recharge` (getAutoRecharge), scope `billing:read`.
         """
         return self._bridge.run(self._resource.get_auto_recharge(org_id=org_id, timeout=timeout))
@@ -159,6 +171,9 @@ class Billing(SyncResource[async_resource.Billing]):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An organization's balance, the use not settled yet, and the transactions.
 
         Source: `GET /v1/orgs/{orgId}/billing/balance` (getBalance), scope `billing:read`.
         """
@@ -173,6 +188,9 @@ class Billing(SyncResource[async_resource.Billing]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An organization's payment cards, and which is the default.
+
         Source: `GET /v1/orgs/{orgId}/billing/payment-methods` (listBillingPaymentMethods), scope
         `billing:read`.
         """
@@ -183,6 +201,9 @@ class Billing(SyncResource[async_resource.Billing]):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The organization's requests for another spend limit.
 
         Source: `GET /v1/spend-limit-requests` (listSpendLimitRequests), only generation 2026-10, scope
         `billing:read`.
@@ -201,6 +222,9 @@ class Billing(SyncResource[async_resource.Billing]):
             requested_cents: spend limit that is asked for (US cents).
             reason: why the limit is needed.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The spend limit request that was filed.
 
         Source: `POST /v1/spend-limit-requests` (createSpendLimitRequest), only generation 2026-10,
         scope `billing:write`.
@@ -248,6 +272,9 @@ class Billing(SyncResource[async_resource.Billing]):
             threshold_cents: balance at which a recharge is made (US cents).
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            When and by how much the balance is recharged by itself.
 
         Source: `PUT /v1/orgs/{orgId}/billing/auto-recharge` (updateAutoRecharge), scope
         `billing:write`.

@@ -29,6 +29,9 @@ class Catalog(SyncResource[async_resource.Catalog]):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Hourly prices of GPU models and CPU sizes.
+
         Source: `GET /v1/pricing` (getPricing).
         """
         return self._bridge.run(self._resource.get_pricing(timeout=timeout))
@@ -40,6 +43,9 @@ class Catalog(SyncResource[async_resource.Catalog]):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The public price list.
 
         Source: `GET /v1/public/pricing` (getPublicPricing), only generation 2026-10.
         """
@@ -53,6 +59,9 @@ class Catalog(SyncResource[async_resource.Catalog]):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: how many GPUs of one model are free.
+
         Source: `GET /v1/gpu-availability` (getGpuAvailability).
         """
         return self._bridge.run(self._resource.list_gpu_availability(timeout=timeout))
@@ -62,6 +71,9 @@ class Catalog(SyncResource[async_resource.Catalog]):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: one GPU model: name, memory, manufacturer.
 
         Source: `GET /v1/gpu-models` (listGpuModels).
         """
@@ -73,6 +85,9 @@ class Catalog(SyncResource[async_resource.Catalog]):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one location of the service.
+
         Source: `GET /v1/locations` (listLocations).
         """
         return self._bridge.run(self._resource.list_locations(timeout=timeout))
@@ -83,6 +98,9 @@ class Catalog(SyncResource[async_resource.Catalog]):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The inference models, in the form of the OpenAI API.
+
         Source: `GET /v1/models` (listModels).
         """
         return self._bridge.run(self._resource.list_models(timeout=timeout))
@@ -92,6 +110,9 @@ class Catalog(SyncResource[async_resource.Catalog]):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: A template that a VM can start from.
 
         Source: `GET /v1/vm-templates` (listVmTemplates).
         """

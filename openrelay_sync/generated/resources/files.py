@@ -29,6 +29,9 @@ class Files(SyncResource[async_resource.Files]):
             id: file id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An uploaded file: name, size, purpose.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -47,6 +50,9 @@ class Files(SyncResource[async_resource.Files]):
             id: file id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An uploaded file: name, size, purpose.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -63,6 +69,9 @@ class Files(SyncResource[async_resource.Files]):
         Args:
             id: file id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The content, to take whole, in chunks, or to save to a file.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -84,6 +93,9 @@ class Files(SyncResource[async_resource.Files]):
             bytes: size of the file (bytes).
             filename: name to keep with the file.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An address to send a file's bytes to, and the id the file will have.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -112,6 +124,9 @@ class Files(SyncResource[async_resource.Files]):
             purpose: what the file is for. Known: `batch`.
             filename: name of the file at the service; by default the path's or file's own.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An uploaded file: name, size, purpose.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -23,6 +23,9 @@ class ServiceHealth(SyncResource[async_resource.ServiceHealth]):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Whether the service answers, and how it is.
+
         Source: `GET /health` (getHealth), only generation 2026-07.
         """
         return self._bridge.run(self._resource.get(timeout=timeout))

@@ -51,6 +51,10 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one Kubernetes cluster as lists show it:
+                status, health, workers.
+
         Raises:
             Conflict: the present state does not allow it.
 
@@ -70,6 +74,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
         Args:
             id: kubernetes cluster id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A Kubernetes cluster in full: status, control plane, network, nodes.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -101,6 +108,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             node_pools: node pools to create with the cluster.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A Kubernetes cluster whose creation or deletion is under way.
+
         Raises:
             Conflict: the present state does not allow it.
 
@@ -125,6 +135,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
         Args:
             id: kubernetes cluster id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A Kubernetes cluster whose creation or deletion is under way.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -155,6 +168,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             sku: kind of node: a GPU model or a CPU size.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A pool of nodes of one kind.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -182,6 +198,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             role: rights of the credential: `view` reads, `cluster-admin` does everything.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A Kubernetes token in the form that kubectl plug-ins hand over.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -204,6 +223,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             drain: whether to move workloads off the node first.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A node whose removal is under way.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -224,6 +246,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             id: kubernetes cluster id.
             pool_id: node pool id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A node pool whose deletion is under way.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -250,6 +275,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             role: rights of the credential: `view` reads, `cluster-admin` does everything.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A kubeconfig with a credential that expires.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -267,6 +295,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             node_id: node id, from `kubernetes.list_nodes`.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One node of a Kubernetes cluster, with its GPUs.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -283,6 +314,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             id: kubernetes cluster id.
             pool_id: node pool id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A pool of nodes of one kind.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -312,6 +346,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             max_items: stop after so many items.
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
+
+        Returns:
+            The list, to take whole or to iterate; each item: A pool of nodes of one kind.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -354,6 +391,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one Kubernetes node as lists show it.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -394,6 +434,9 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             expected_count: number of nodes the pool is thought to have now; guards against a change
                 made meanwhile.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A pool of nodes of one kind.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -32,6 +32,9 @@ class Organizations(SyncResource[async_resource.Organizations]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            An organization: name, slug, plan, billing and tax data.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -61,6 +64,9 @@ class Organizations(SyncResource[async_resource.Organizations]):
             device_event_id: id of the device event that belongs to this call.
             device_fingerprint: fingerprint of the device in use.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The organization that was set up or created, and the user's role in it.
 
         Raises:
             Conflict: the present state does not allow it.
@@ -109,6 +115,9 @@ class Organizations(SyncResource[async_resource.Organizations]):
             tax_id: tax id for invoices.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            An organization: name, slug, plan, billing and tax data.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -170,6 +179,9 @@ class Organizations(SyncResource[async_resource.Organizations]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One member of an organization, joined or invited.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -197,6 +209,9 @@ class Organizations(SyncResource[async_resource.Organizations]):
             link: address of a page about the company or project.
             use_case: what the service is used for.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Whether a verification note has arrived.
 
         Raises:
             Conflict: the present state does not allow it.
@@ -235,6 +250,9 @@ class Organizations(SyncResource[async_resource.Organizations]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: an invitation to the organization that is still open.
+
         Source: `GET /v1/orgs/{orgId}/invites` (listOrgInvites), scope `clusters:read`.
         """
         return self._bridge.run(self._resource.list_invites(org_id=org_id, timeout=timeout))
@@ -245,6 +263,9 @@ class Organizations(SyncResource[async_resource.Organizations]):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: one member of an organization, joined or invited.
 
         Source: `GET /v1/orgs/{orgId}/members` (listOrgMembers), scope `clusters:read`.
         """
@@ -290,6 +311,9 @@ class Organizations(SyncResource[async_resource.Organizations]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The API keys that were revoked with a membership.
+
         Raises:
             Conflict: the present state does not allow it.
 
@@ -327,6 +351,9 @@ class Organizations(SyncResource[async_resource.Organizations]):
             role_id: custom role to give instead of a built-in one.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One member of an organization, joined or invited.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -42,6 +42,10 @@ class Pods(SyncResource[async_resource.Pods]):
             prefetch: fetch the next page while the present one is consumed.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one VM or pod as lists show it: status,
+                GPUs, price.
+
         Source: `GET /v1/pods` (listPods), only generation 2026-10, scope `vms:read`.
         """
         return SyncPagedCall(
@@ -90,6 +94,9 @@ class Pods(SyncResource[async_resource.Pods]):
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
+
         Raises:
             Conflict: the present state does not allow it.
             Unprocessable: understood, but it cannot be done as asked.
@@ -125,6 +132,9 @@ class Pods(SyncResource[async_resource.Pods]):
             pod_id: pod id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The log text of a VM or pod, if there is any.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -140,6 +150,9 @@ class Pods(SyncResource[async_resource.Pods]):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Capacity for pods, by GPU model.
 
         Source: `GET /v1/pods/capacity` (listPodCapacity), only generation 2026-10, scope `vms:read`.
         """

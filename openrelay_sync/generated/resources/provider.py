@@ -69,6 +69,9 @@ class Provider(SyncResource[async_resource.Provider]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A new provisioning token with its plaintext, which is shown once.
+
         Source: `POST /v1/orgs/{orgId}/provider/tokens` (generateProvisioningToken), scope
         `clusters:write`.
         """
@@ -104,6 +107,9 @@ class Provider(SyncResource[async_resource.Provider]):
             name: name of the node.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The text, which has a credential in it; `reveal()` shows it.
+
         Source: `GET /v1/provider/bootstrap` (providerBootstrap), scope `clusters:read`.
         """
         token = conceal(token)
@@ -117,6 +123,9 @@ class Provider(SyncResource[async_resource.Provider]):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            What an organization's nodes earned, and what was paid out.
 
         Source: `GET /v1/orgs/{orgId}/provider/earnings` (getProviderEarnings), scope `clusters:read`.
         """
@@ -133,6 +142,9 @@ class Provider(SyncResource[async_resource.Provider]):
             token: provisioning token; secret.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The text, which has a credential in it; `reveal()` shows it.
+
         Source: `GET /v1/provider/interruptible/bootstrap` (interruptibleBootstrap), only generation
         2026-10.
         """
@@ -148,6 +160,9 @@ class Provider(SyncResource[async_resource.Provider]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Counts of a provider's nodes and tokens.
+
         Source: `GET /v1/orgs/{orgId}/provider/stats` (getProviderStats), scope `clusters:read`.
         """
         return self._bridge.run(self._resource.get_stats(org_id=org_id, timeout=timeout))
@@ -158,6 +173,9 @@ class Provider(SyncResource[async_resource.Provider]):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Whether an organization is a provider, and how its application stands.
 
         Source: `GET /v1/orgs/{orgId}/provider/status` (getProviderStatus), scope `clusters:read`.
         """
@@ -181,6 +199,9 @@ class Provider(SyncResource[async_resource.Provider]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one provider node: hardware, place and status.
+
         Source: `GET /v1/orgs/{orgId}/provider/nodes` (listProviderNodes), scope `clusters:read`.
         """
         return self._bridge.run(
@@ -199,6 +220,9 @@ class Provider(SyncResource[async_resource.Provider]):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: one provisioning token as lists show it, without the token itself.
 
         Source: `GET /v1/orgs/{orgId}/provider/tokens` (listProvisioningTokens), scope `clusters:read`.
         """
@@ -221,6 +245,9 @@ class Provider(SyncResource[async_resource.Provider]):
             terminate_at: time at which the node leaves.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One provider node: hardware, place and status.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -260,6 +287,9 @@ class Provider(SyncResource[async_resource.Provider]):
             unit_ids: units to take back.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            What was terminated to take GPU units back, and what was left alone.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -304,6 +334,9 @@ class Provider(SyncResource[async_resource.Provider]):
             status: status to put the node into. Known: `draining`, `maintenance`, `online`, `removed`.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One provider node: hardware, place and status.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

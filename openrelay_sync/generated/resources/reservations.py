@@ -30,6 +30,9 @@ class Reservations(SyncResource[async_resource.Reservations]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A reservation of GPU units of a node for chosen organizations.
+
         Source: `GET /v1/orgs/{orgId}/reservations` (listOrgReservations), only generation 2026-10,
         scope `clusters:read`.
         """
@@ -42,6 +45,9 @@ class Reservations(SyncResource[async_resource.Reservations]):
             node_id: node id.
             id: reservation id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -79,6 +85,9 @@ class Reservations(SyncResource[async_resource.Reservations]):
             reason: why the units are reserved.
             starts_at: time at which the reservation begins.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -123,6 +132,9 @@ class Reservations(SyncResource[async_resource.Reservations]):
             reaffirm: whether to confirm the reservation as it stands.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -150,6 +162,9 @@ class Reservations(SyncResource[async_resource.Reservations]):
             id: reservation id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -166,6 +181,9 @@ class Reservations(SyncResource[async_resource.Reservations]):
             node_id: node id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A reservation of GPU units of a node for chosen organizations.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -180,6 +198,9 @@ class Reservations(SyncResource[async_resource.Reservations]):
         Args:
             node_id: node id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: one GPU unit of a node, and whether it can be reserved.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -211,6 +232,9 @@ class Reservations(SyncResource[async_resource.Reservations]):
             reason: why the units are taken back.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -241,6 +265,9 @@ class Reservations(SyncResource[async_resource.Reservations]):
             unit_ids: units to release.
             reason: why the units are released.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A reservation of GPU units of a node for chosen organizations.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

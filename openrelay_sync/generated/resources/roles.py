@@ -25,6 +25,9 @@ class Roles(SyncResource[async_resource.Roles]):
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A role, built-in or custom, with its permissions and limits.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -38,6 +41,9 @@ class Roles(SyncResource[async_resource.Roles]):
         Args:
             role_id: role id.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A role, built-in or custom, with its permissions and limits.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -69,6 +75,9 @@ class Roles(SyncResource[async_resource.Roles]):
             ip_ranges: address ranges that the role is limited to.
             models: models that the role is limited to.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A role, built-in or custom, with its permissions and limits.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -113,6 +122,9 @@ class Roles(SyncResource[async_resource.Roles]):
             name: new name of the role.
             permissions: permissions of the role from now on.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A role, built-in or custom, with its permissions and limits.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

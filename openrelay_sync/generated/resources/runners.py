@@ -52,6 +52,9 @@ class Runners(SyncResource[async_resource.Runners]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A pool of GitHub Actions runners.
+
         Source: `POST /v1/orgs/{orgId}/runner-pools` (createRunnerPool), scope `clusters:write`.
         """
         grant = conceal(grant)
@@ -79,6 +82,9 @@ class Runners(SyncResource[async_resource.Runners]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            The status of a runner pool after its deletion was asked for.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -92,6 +98,9 @@ class Runners(SyncResource[async_resource.Runners]):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Addresses at which a user connects a GitHub account.
 
         Source: `GET /v1/orgs/{orgId}/runner-pools/connect-url` (getRunnerConnectUrl), scope
         `clusters:read`.
@@ -108,6 +117,9 @@ class Runners(SyncResource[async_resource.Runners]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            Job counts, durations and cost of a runner pool.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -123,6 +135,9 @@ class Runners(SyncResource[async_resource.Runners]):
             id: runner pool id.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A runner pool as lists show it, with its load.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -149,6 +164,9 @@ class Runners(SyncResource[async_resource.Runners]):
             state: state value that came back with the code; secret.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            GitHub installations that a sign-in gives access to.
 
         Source: `POST /v1/orgs/{orgId}/runner-pools/installations` (listRunnerInstallations), scope
         `clusters:write`.
@@ -181,6 +199,10 @@ class Runners(SyncResource[async_resource.Runners]):
             org_id: organization id; by default the client's organization.
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
+        Returns:
+            The list, to take whole or to iterate; each item: one job of a runner pool, with the times
+                of its steps.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -206,6 +228,9 @@ class Runners(SyncResource[async_resource.Runners]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A runner pool as lists show it, with its load.
+
         Source: `GET /v1/orgs/{orgId}/runner-pools` (listRunnerPools), scope `clusters:read`.
         """
         return self._bridge.run(self._resource.list_pools(org_id=org_id, timeout=timeout))
@@ -220,6 +245,9 @@ class Runners(SyncResource[async_resource.Runners]):
             pool_ram_gb: memory that the pool's runners share from now on (GB).
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A pool of GitHub Actions runners.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -30,6 +30,9 @@ class Snapshots(SyncResource[async_resource.Snapshots]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A snapshot of a VM's disk, with what the VM was made of.
+
         Source: `GET /v1/orgs/{orgId}/snapshots` (listOrgSnapshots), scope `vms:read`.
         """
         return self._bridge.run(self._resource.list(vm_id=vm_id, org_id=org_id, timeout=timeout))
@@ -43,6 +46,9 @@ class Snapshots(SyncResource[async_resource.Snapshots]):
             id: VM id.
             name: name of the snapshot.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The snapshot or VM that a call has created, by id and status.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
@@ -104,6 +110,9 @@ class Snapshots(SyncResource[async_resource.Snapshots]):
             ssh_key_ids: SSH keys that may sign in, from `ssh_keys.list`.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            The snapshot or VM that a call has created, by id and status.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -26,6 +26,9 @@ class SshKeys(SyncResource[async_resource.SshKeys]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one stored SSH public key.
+
         Source: `GET /v1/orgs/{orgId}/ssh-keys` (listOrgSshKeys), scope `vms:read`.
         """
         return self._bridge.run(self._resource.list(org_id=org_id, timeout=timeout))
@@ -40,6 +43,9 @@ class SshKeys(SyncResource[async_resource.SshKeys]):
             public_key: public key, in the format of OpenSSH.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            One stored SSH public key.
 
         Raises:
             Conflict: the present state does not allow it.

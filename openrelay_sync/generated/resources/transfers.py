@@ -58,6 +58,9 @@ class Transfers(SyncResource[async_resource.Transfers]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            How many transfers wait for an answer.
+
         Source: `GET /v1/orgs/{orgId}/transfers/pending-count` (getTransferPendingCount), scope
         `clusters:read`.
         """
@@ -85,6 +88,9 @@ class Transfers(SyncResource[async_resource.Transfers]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A transfer of a VM or cluster to another organization.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
             Conflict: the present state does not allow it.
@@ -109,6 +115,9 @@ class Transfers(SyncResource[async_resource.Transfers]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: A transfer as lists show it, with the names of both organizations.
+
         Source: `GET /v1/orgs/{orgId}/transfers/incoming` (listIncomingTransfers), scope
         `clusters:read`.
         """
@@ -120,6 +129,9 @@ class Transfers(SyncResource[async_resource.Transfers]):
         Args:
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: A transfer as lists show it, with the names of both organizations.
 
         Source: `GET /v1/orgs/{orgId}/transfers/outgoing` (listOutgoingTransfers), scope
         `clusters:read`.
@@ -133,6 +145,9 @@ class Transfers(SyncResource[async_resource.Transfers]):
 
         Args:
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A list; each item: an organization that a resource can be transferred to.
 
         Source: `GET /v1/transfers/target-orgs` (listTransferTargetOrgs), only with a dashboard session.
         """

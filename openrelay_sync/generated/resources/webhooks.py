@@ -36,6 +36,9 @@ class Webhooks(SyncResource[async_resource.Webhooks]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one webhook as lists show it, without its secret.
+
         Source: `GET /v1/orgs/{orgId}/webhooks` (listOrgWebhooks), scope `clusters:read`.
         """
         return self._bridge.run(self._resource.list(org_id=org_id, timeout=timeout))
@@ -84,6 +87,9 @@ class Webhooks(SyncResource[async_resource.Webhooks]):
             events: events to deliver; an empty list subscribes to the default set.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            A new webhook with its signing secret, which is shown once.
 
         Source: `POST /v1/orgs/{orgId}/webhooks/create` (createOrgWebhook), scope `clusters:write`.
         """
@@ -135,6 +141,9 @@ class Webhooks(SyncResource[async_resource.Webhooks]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A webhook after a change.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -169,6 +178,9 @@ class Webhooks(SyncResource[async_resource.Webhooks]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A list; each item: one attempt to deliver an event to a webhook.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -191,6 +203,9 @@ class Webhooks(SyncResource[async_resource.Webhooks]):
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
+        Returns:
+            A webhook's new signing secret, which is shown once.
+
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
 
@@ -209,6 +224,9 @@ class Webhooks(SyncResource[async_resource.Webhooks]):
             enabled: whether events are delivered.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Returns:
+            Whether a webhook is enabled now.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.
