@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 
@@ -27,6 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--generation", choices=("2026-07", "2026-10", "both"), default="both")
     parser.add_argument("--seed", type=int, default=0, help="ids follow from it")
     parser.add_argument("--rate-limit", type=float, metavar="N", help="requests per second for each key")
+    parser.add_argument("--control", action="store_true", help="serve /_emulator/ (no key needed), too")
     parser.add_argument("--dashboard", action="store_true", help="serve the page of API keys, too")
     parser.add_argument(
         "--json", action="store_true", help="print one line of JSON when requests are accepted"
@@ -52,6 +54,9 @@ async def serve(options: argparse.Namespace) -> None:
         seed=options.seed,
         rate_limit=options.rate_limit,
         dashboard=options.dashboard,
+        control=options.control,
+        # From the environment: arguments can be read by everyone on the machine.
+        password=os.environ.get("OPENRELAY_EMULATOR_PASSWORD") or None,
     )
     async with emulator:
         write_greeting(emulator, as_json=options.json, with_dashboard=options.dashboard)

@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import hmac
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from openrelay_async.clock import Clock
+from openrelay_async.emulator.answers import Refusal
 from openrelay_async.emulator.areas.account.founding import (
     FoundedOrganization,
+    find_first_owner,
     found_organization,
     open_session,
+    sign_in,
 )
-from openrelay_async.emulator.areas.account.storage import ORGANIZATIONS, USERS
-from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
-from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
 from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, Delivery
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
 from openrelay_async.emulator.fleet import Fleet
 from openrelay_async.emulator.modelled import list_tables
+from openrelay_async.emulator.options import EmulatorOptions, Generation
 from openrelay_async.emulator.scripting import move_vm, sicken_replica
+from openrelay_async.emulator.secrets import hash_password
 from openrelay_async.emulator.seen import SeenRequest
-from openrelay_async.emulator.service import Service
 from openrelay_async.emulator.storage import Database, EmulatorError
-from openrelay_async.emulator.time import FastClock
+from openrelay_async.emulator.threads import run_in_thread
+from openrelay_async.emulator.time import FastClock, TurnedClock
 
 if TYPE_CHECKING:
     from openrelay_async.client import AsyncClient
-    from openrelay_async.emulator.courier import Courier
-    from openrelay_async.emulator.dashboard.handling import Dashboard
-    from openrelay_async.emulator.server import Server
+    from openrelay_async.emulator.running import Running
 
 T = TypeVar("T")
-
-Generation = Literal["2026-07", "2026-10", "both"]
 
 _REMEMBERED_REQUESTS = 20_000
 
@@ -63,6 +62,8 @@ class Emulator:
         organization: name of the organization that is there at the start.
         credit_cents: the balance that organizations begin with; what runs is stopped when it is used up.
         dashboard: serve the page of API keys at `dashboard_url`.
+        control: serve the control endpoints under `/_emulator/`, which need no key.
+        password: with it anyone can sign in at the control endpoints, as any user.
 
     Raises:
         EmulatorError: on entering: the port is taken, or the file is not usable.
@@ -84,6 +85,8 @@ class Emulator:
         organization: str = "Acme",
         credit_cents: int = 10_000_000,
         dashboard: bool = False,
+        control: bool = False,
+        password: str | None = None,
     ) -> None:
         if clock is not None and speed != 1.0:
             raise ValueError("give a clock or a speed, not both")
@@ -96,19 +99,18 @@ class Emulator:
         self._speed, self._clock = speed, clock
         self._rate_limit = RateLimit(rate_limit) if rate_limit is not None else None
         self._organization = organization
-        self._has_dashboard = dashboard
+        self._has_dashboard, self._has_control = dashboard, control
+        self._password_salt = os.urandom(16)
+        self._password_hash = hash_password(password, self._password_salt) if password is not None else None
         self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
-        self._database: Database | None = None
-        self._server: Server | None = None
-        self._courier: Courier | None = None
-        self._watch: BillingWatch | None = None
+        self._running: Running | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._api_key: str | None = None
         self._session_token = ""
         self._org_id = ""
 
     def __repr__(self) -> str:
-        where = self._server.url if self._server else "not started"
+        where = self._running.server.url if self._running else "not started"
         return f"Emulator({where}, db={self._db!r}, generation={self._settings.generation!r})"
 
     async def __aenter__(self) -> Emulator:
@@ -120,147 +122,73 @@ class Emulator:
 
     async def start(self) -> None:
         """Open the database, found the first organization if there is none, accept requests."""
-        if self._server is not None:
+        if self._running is not None:
             raise EmulatorError("this emulator is running already")
-        from openrelay_async.emulator.courier import Courier  # aiohttp takes 0.2 s to load
-        from openrelay_async.emulator.server import Server
+        from openrelay_async.emulator.running import run  # aiohttp.web takes 0.2 s to load
 
         database = Database(self._db, list_tables())
         try:
-            clock = self._clock or FastClock(
-                speed=self._speed, not_before=float(database.read_meta("time") or 0.0)
-            )
-            self._clock = clock
-            with database.transaction():
-                self._settle(database, clock.wall())
-            seed = self._settings.seed
-            watch = BillingWatch(database, seed, float(database.read_meta("time") or clock.wall()))
-            courier = Courier(database, clock, seed, watch)
-            service = Service(
+            if self._clock is None:
+                last = float(database.read_meta("time") or 0.0)
+                self._clock = FastClock(speed=self._speed, not_before=last)
+            self._running = await run(
                 database,
-                clock,
+                self._clock,
                 self._settings,
                 self.faults,
-                self._rate_limit,
-                watch=watch,
-                on_commit=courier.notify,
+                self._requests,
+                host=self._host,
+                port=self._port,
+                rate_limit=self._rate_limit,
+                speed=self._speed,
+                has_dashboard=self._has_dashboard,
+                operated=self if self._has_control else None,
+                settle=self._settle,
             )
-            self._watch = watch
-            server = Server(service, self._requests, self._make_dashboard(service))
-            await server.start(self._host, self._port)
-            courier.start()
         except BaseException:
             database.close()
             raise
-        self._database, self._server, self._courier = database, server, courier
         self._loop = asyncio.get_running_loop()
 
-    def _make_dashboard(self, service: Service) -> Dashboard | None:
-        if not self._has_dashboard:
-            return None
-        from openrelay_async.emulator.dashboard.handling import Dashboard
-
-        return Dashboard(service, speed=self._speed)
-
     def _settle(self, database: Database, now: float) -> None:
-        found = ORGANIZATIONS.find(database)
-        if found:
-            self._org_id = found[0].id
-            (owner, *_) = USERS.find(database, org_id=self._org_id)
-            self._session_token = open_session(database, self._settings, owner, now)
+        owner = find_first_owner(database)
+        if owner is None:
+            self._found(database, now)
             return
+        self._org_id = owner.org_id
+        self._session_token = open_session(database, self._settings, owner, now)
+
+    def _found(self, database: Database, now: float) -> FoundedOrganization:
         founded = found_organization(database, self._settings, self._organization, now)
         self._org_id = founded.org_id
         self._api_key, self._session_token = founded.api_key, founded.session_token
+        return founded
 
     async def stop(self) -> None:
         """Close the port and the database; a file keeps its state."""
-        server, self._server = self._server, None
-        database, self._database = self._database, None
-        courier, self._courier = self._courier, None
-        if server is not None:
-            await server.stop()
-        if courier is not None:
-            await courier.stop()
-        if database is not None:
-            database.close()
+        running, self._running = self._running, None
+        if running is not None:
+            await running.stop()
 
     @classmethod
     @contextmanager
-    def in_thread(
-        cls,
-        *,
-        db: str = ":memory:",
-        host: str = "127.0.0.1",
-        port: int = 0,
-        speed: float = 1.0,
-        clock: Clock | None = None,
-        generation: Generation = "both",
-        faults: Iterable[Fault] = (),
-        rate_limit: float | None = None,
-        seed: int = 0,
-        fleet: Mapping[str, int] | None = None,
-        organization: str = "Acme",
-        credit_cents: int = 10_000_000,
-        dashboard: bool = False,
-    ) -> Iterator[Emulator]:
+    def in_thread(cls, **options: Unpack[EmulatorOptions]) -> Iterator[Emulator]:
         """The same in a thread and a loop of its own; an error at the start is raised here."""
-        emulator = cls(
-            db=db,
-            host=host,
-            port=port,
-            speed=speed,
-            clock=clock,
-            generation=generation,
-            faults=faults,
-            rate_limit=rate_limit,
-            seed=seed,
-            fleet=fleet,
-            organization=organization,
-            credit_cents=credit_cents,
-            dashboard=dashboard,
-        )
-        started = threading.Event()
-        failures: list[BaseException] = []
-        stopping: list[Callable[[], object]] = []
-
-        async def live() -> None:
-            end = asyncio.Event()
-            loop = asyncio.get_running_loop()
-            async with emulator:
-                stopping.append(lambda: loop.call_soon_threadsafe(end.set))
-                started.set()
-                await end.wait()
-
-        def run() -> None:
-            try:
-                asyncio.run(live())
-            except BaseException as error:  # whoever waits for the start must hear of it, whatever it is
-                failures.append(error)
-            finally:
-                started.set()
-
-        thread = threading.Thread(target=run, name="openrelay-emulator", daemon=True)
-        thread.start()
-        started.wait()
-        if failures:
-            thread.join()
-            raise failures[0]
-        try:
+        emulator = cls(**options)
+        with run_in_thread(emulator, "openrelay-emulator"):
             yield emulator
-        finally:
-            for stop in stopping:
-                stop()
-            thread.join()
+
+    def _require_running(self) -> Running:
+        if self._running is None:
+            raise EmulatorError("the emulator is not running")
+        return self._running
 
     # What tests use
 
     @property
     def url(self) -> str:
         """`http://127.0.0.1:PORT`: both the control plane and the inference host."""
-        if self._server is None:
-            raise EmulatorError("the emulator is not running")
-        return self._server.url
+        return self._require_running().server.url
 
     @property
     def dashboard_url(self) -> str:
@@ -313,8 +241,8 @@ class Emulator:
 
     async def settle(self) -> None:
         """Return when every delivery that is due by now was attempted: call it after turning the clock."""
-        courier, loop = self._courier, self._loop
-        if courier is None or loop is None:
+        courier, loop = self._require_running().courier, self._loop
+        if loop is None:
             raise EmulatorError("the emulator is not running")
         if asyncio.get_running_loop() is loop:
             await courier.settle()
@@ -343,6 +271,46 @@ class Emulator:
         """Another organization: `org_id`, `api_key`, `session_token`, `user_id`."""
         return self._change(lambda database, now: found_organization(database, self._settings, name, now))
 
+    def open_session(self, email: str) -> str:
+        """A session token of the user with this e-mail address; one without organizations if there is none
+        yet.
+        """
+        return self._change(lambda database, now: sign_in(database, self._settings, email, now))
+
+    def sign_in(self, email: str, password: str) -> str:
+        """`open_session`, for who knows the password that was given at the start.
+
+        Raises:
+            Refusal: 403 if none was given, 401 if it is another one.
+        """
+        if self._password_hash is None:
+            raise Refusal(403, "the emulator was started without a password", "FORBIDDEN")
+        if not hmac.compare_digest(self._password_hash, hash_password(password, self._password_salt)):
+            raise Refusal(401, "that is not the password", "UNAUTHORIZED")
+        return self.open_session(email)
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock forward, whichever it is."""
+        clock = self.clock
+        if not isinstance(clock, FastClock | TurnedClock):
+            raise EmulatorError("this clock cannot be turned")
+        if isinstance(clock, FastClock):
+            self._change(lambda database, now: clock.advance(seconds))
+        else:
+            clock.advance(seconds)
+
+    def reset(self) -> FoundedOrganization:
+        """Begin anew: an empty service, a new first organization, no faults, no requests."""
+
+        def clear(database: Database, now: float) -> FoundedOrganization:
+            database.clear()
+            return self._found(database, now)
+
+        founded = self._change(clear)
+        self.faults.clear()
+        self.clear_requests()
+        return founded
+
     def move_vm(self, vm_id: str, status: str, *, reason: str | None = None, after: float = 0.0) -> None:
         """Let a VM come into `status` in `after` seconds, such as `failed` or `interrupted`."""
         self._change(
@@ -361,22 +329,19 @@ class Emulator:
             )
         )
 
-    def count_keys(self) -> int:
-        """How many API keys there are, revoked ones included."""
-        return self._change(lambda database, now: len(API_KEYS.find(database)))
-
     def _change(self, change: Callable[[Database, float], T]) -> T:
         """Run `change` in a transaction, in the thread of the emulator."""
-        if self._loop is None or self._database is None:
+        running = self._require_running()
+        if self._loop is None:
             raise EmulatorError("the emulator is not running")
-        database = self._database
 
         def run() -> T:
-            with database.transaction():
-                result = change(database, self.clock.wall())
-            if self._courier is not None and self._watch is not None:
-                self._watch.refresh(self.clock.wall())
-                self._courier.notify()
+            now = self.clock.wall()
+            running.watch.catch_up(now)
+            with running.database.transaction():
+                result = change(running.database, now)
+            running.watch.refresh(self.clock.wall())
+            running.courier.notify()
             return result
 
         try:

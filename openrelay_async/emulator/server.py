@@ -17,6 +17,8 @@ import attrs
 from aiohttp import web
 
 from openrelay_async.emulator.answers import Answer, Refusal
+from openrelay_async.emulator.control import PREFIX as CONTROL_PREFIX
+from openrelay_async.emulator.control import Control
 from openrelay_async.emulator.faults import Fault
 from openrelay_async.emulator.responding import answer_refusal, encode, refusal_of
 from openrelay_async.emulator.seen import SeenRequest, safe_headers
@@ -38,10 +40,15 @@ class Server:
     """Listens for requests and hands them to the service."""
 
     def __init__(
-        self, service: Service, requests: deque[SeenRequest], dashboard: Dashboard | None = None
+        self,
+        service: Service,
+        requests: deque[SeenRequest],
+        dashboard: Dashboard | None = None,
+        control: Control | None = None,
     ) -> None:
         self._service = service
         self._dashboard = dashboard
+        self._control = control
         self._requests = requests
         self._runner: web.ServerRunner | None = None
         self._dates: tuple[int, str] = (0, "")
@@ -77,6 +84,8 @@ class Server:
             raw_path, raw_query = request.rel_url.raw_path, request.rel_url.raw_query_string
         if self._dashboard is not None and self._dashboard.serves(raw_path):
             return await self._dashboard.handle(request)
+        if self._control is not None and raw_path.startswith(CONTROL_PREFIX):
+            return await self._operate(self._control, request, raw_path)
         exchange = self._service.begin(request.method, raw_path, request.headers, self.url, request.remote)
         status: int | None = None
         try:
@@ -87,6 +96,17 @@ class Server:
             self._requests.append(_seen(exchange, status))
         # After a reset nothing can be written any more; aiohttp still wants to be given something.
         return response or web.Response(status=500)
+
+    async def _operate(self, control: Control, request: web.BaseRequest, raw_path: str) -> web.StreamResponse:
+        try:
+            body = await _read_body(request, LARGEST_JSON)
+            answer = control.answer(request.method, raw_path, request.content_type, body)
+        except Refusal as refusal:
+            answer = answer_refusal(refusal, None, "control")
+        except EmulatorError as error:
+            answer = answer_refusal(Refusal(409, str(error), "CONFLICT"), None, "control")
+        headers = {"Content-Type": answer.content_type, "Cache-Control": "no-store"}
+        return web.Response(status=answer.status, headers=headers, body=encode(answer))
 
     async def _answer(self, exchange: Exchange, request: web.BaseRequest, raw_query: str) -> Answer | None:
         """The answer; None if the connection was reset instead."""

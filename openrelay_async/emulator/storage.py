@@ -120,6 +120,15 @@ class Database:
         self.write_meta("ids", str(count))
         return prefix + hashlib.blake2b(f"{seed}:{count}".encode(), digest_size=10).hexdigest()
 
+    def clear(self) -> None:
+        """Forget everything but what `meta` knows of the file itself."""
+        names = self.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('meta', 'sqlite_sequence')"
+        ).fetchall()
+        for (name,) in names:
+            self.execute(f"DELETE FROM {name}")  # noqa: S608 - names of our own tables
+        self.execute("DELETE FROM meta WHERE name = 'ids'")
+
     def close(self) -> None:
         self._connection.close()
 

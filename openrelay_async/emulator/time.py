@@ -103,9 +103,19 @@ class FastClock:
         self._speed = speed
         self._origin = self._inner.monotonic()
         self._wall = max(self._inner.wall(), not_before)
+        self._turned = 0.0
+        self._turns: set[asyncio.Event] = set()
 
     def monotonic(self) -> float:
-        return (self._inner.monotonic() - self._origin) * self._speed
+        return (self._inner.monotonic() - self._origin) * self._speed + self._turned
+
+    def advance(self, seconds: float) -> None:
+        """Turn the clock forward; call it in the thread of who sleeps on it."""
+        if seconds < 0:
+            raise ValueError("a clock is turned forward only")
+        self._turned += seconds
+        for turn in self._turns:
+            turn.set()
 
     def wall(self) -> float:
         return self._wall + self.monotonic()
@@ -114,7 +124,27 @@ class FastClock:
         return self._inner.uniform(low, high)
 
     async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds / self._speed)
+        end = self.monotonic() + seconds
+        turn = asyncio.Event()
+        self._turns.add(turn)
+        try:
+            while (left := end - self.monotonic()) > 0:
+                turn.clear()
+                waits = [
+                    asyncio.create_task(self._inner.sleep(left / self._speed)),
+                    asyncio.create_task(_wait_for(turn)),
+                ]
+                try:
+                    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for wait in waits:
+                        wait.cancel()
+        finally:
+            self._turns.discard(turn)
+
+
+async def _wait_for(turn: asyncio.Event) -> None:
+    await turn.wait()
 
 
 def _wake(woken: asyncio.Future[None]) -> None:

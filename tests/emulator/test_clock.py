@@ -11,6 +11,12 @@ import pytest
 from openrelay_async.emulator import FastClock, TurnedClock
 
 
+async def settle():
+    """Let everything run that can run without the clock."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 async def test_sleepers_wake_in_the_order_of_their_times():
     clock = TurnedClock()
     woken = []
@@ -63,9 +69,23 @@ async def test_speed_makes_time_pass_faster():
     assert fast.wall() == 1120
     assert fast.monotonic() == 120
     sleeping = asyncio.create_task(fast.sleep(60))
-    await asyncio.sleep(0)
+    await settle()
     turned.advance(1)
     await asyncio.wait_for(sleeping, 5)
+
+
+async def test_a_fast_clock_is_turned_by_hand_too():
+    fast = FastClock(TurnedClock(start=1000))
+    sleeping = asyncio.create_task(fast.sleep(60))
+    await settle()
+    fast.advance(59)
+    await settle()
+    assert not sleeping.done()
+    fast.advance(1)
+    await asyncio.wait_for(sleeping, 5)
+    assert fast.wall() == 1060
+    with pytest.raises(ValueError):
+        fast.advance(-1)
 
 
 def test_time_does_not_go_back_behind_what_a_database_has_seen():

@@ -43,7 +43,7 @@ def found_organization(
     """A new organization with an owner, a key with every scope, and a session."""
     slug = free_slug(database, name)
     org_id = database.new_id("org_", settings.seed)
-    owner_email = email or f"owner@{slug}.example"
+    owner_email = (email or f"owner@{slug}.example").lower()
     user = User(database.new_id("usr_", settings.seed), org_id, owner_email, f"Owner of {name}")
     ORGANIZATIONS.insert(database, Organization(org_id, name, slug, now, owner_email))
     USERS.insert(database, user)
@@ -64,6 +64,31 @@ def found_organization(
     open_account(database, settings.seed, org_id, settings.credit_cents, now)
     token = open_session(database, settings, user, now)
     return FoundedOrganization(org_id, name, user.id, key, token)
+
+
+def find_first_owner(database: Database) -> User | None:
+    """The owner of the oldest organization, acting in it; None while there is none."""
+    for organization in ORGANIZATIONS.find(database):
+        for membership in MEMBERSHIPS.find(database, org_id=organization.id):
+            user = USERS.get(database, membership.user_id)
+            if membership.role == "owner" and user is not None:
+                return attrs.evolve(user, org_id=organization.id)
+    return None
+
+
+def sign_in(database: Database, settings: Settings, email: str, now: float) -> str:
+    """A session of the user with this address, who is made if there is none."""
+    return open_session(database, settings, find_or_add_user(database, settings, email), now)
+
+
+def find_or_add_user(database: Database, settings: Settings, email: str) -> User:
+    """E-mail addresses are compared without regard to case."""
+    address = email.strip().lower()
+    found = USERS.find(database, email=address)
+    if found:
+        return found[0]
+    name = address.partition("@")[0]
+    return USERS.insert(database, User(database.new_id("usr_", settings.seed), "", address, name))
 
 
 def free_slug(database: Database, name: str) -> str:

@@ -1,0 +1,169 @@
+"""Control endpoints under `/_emulator/`, for tests in other languages and processes; only when asked for.
+
+They need no key, so they are off by default. A web page cannot use them unasked: what changes something
+must be `application/json` or a method that browsers ask about first, and no answer allows another origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+import attrs
+import orjson
+
+from openrelay_async.clock import Clock
+from openrelay_async.emulator.answers import NO_CONTENT, Answer, bad_request, moment, not_found
+from openrelay_async.emulator.areas.account.founding import FoundedOrganization
+from openrelay_async.emulator.faults import Fault, FaultPlan
+from openrelay_async.emulator.seen import SeenRequest
+
+PREFIX = "/_emulator/"
+
+
+class Operated(Protocol):
+    """What the endpoints do to an emulator."""
+
+    @property
+    def faults(self) -> FaultPlan: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def requests(self) -> list[SeenRequest]: ...
+    def clear_requests(self) -> None: ...
+    def reset(self) -> FoundedOrganization: ...
+    def add_organization(self, name: str) -> FoundedOrganization: ...
+    def advance(self, seconds: float) -> None: ...
+    def sign_in(self, email: str, password: str) -> str: ...
+
+
+class Control:
+    """Answers the control endpoints of one emulator."""
+
+    def __init__(self, emulator: Operated) -> None:
+        self._emulator = emulator
+        self._endpoints: Mapping[tuple[str, str], Callable[[dict[str, object]], Answer]] = {
+            ("POST", "reset"): self._reset,
+            ("POST", "seed"): self._seed,
+            ("GET", "faults"): self._list_faults,
+            ("POST", "faults"): self._add_faults,
+            ("DELETE", "faults"): self._clear_faults,
+            ("GET", "clock"): self._read_clock,
+            ("POST", "clock"): self._turn_clock,
+            ("GET", "requests"): self._list_requests,
+            ("DELETE", "requests"): self._clear_requests,
+            ("POST", "login"): self._log_in,
+        }
+
+    def answer(self, method: str, path: str, content_type: str, raw_body: bytes) -> Answer:
+        """Raises `Refusal` for what is no endpoint, or no JSON."""
+        endpoint = self._endpoints.get((method, path.removeprefix(PREFIX)))
+        if endpoint is None:
+            raise not_found("control endpoint")
+        if method != "POST":
+            return endpoint({})
+        if content_type != "application/json":
+            raise bad_request("Content-Type", "must be application/json")
+        try:
+            body: object = orjson.loads(raw_body or b"{}")
+        except orjson.JSONDecodeError:
+            body = None
+        if not isinstance(body, dict):
+            raise bad_request("body", "must be a JSON object")
+        return endpoint(body)
+
+    def _reset(self, body: dict[str, object]) -> Answer:
+        return Answer(_render_founded(self._emulator.reset()))
+
+    def _seed(self, body: dict[str, object]) -> Answer:
+        names = body.get("organizations", [])
+        if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+            raise bad_request("organizations", "must be a list of names")
+        founded = [self._emulator.add_organization(name) for name in cast("list[str]", names)]
+        return Answer({"organizations": [_render_founded(item) for item in founded]})
+
+    def _list_faults(self, body: dict[str, object]) -> Answer:
+        return Answer({"faults": [attrs.asdict(fault) for fault in self._emulator.faults]})
+
+    def _add_faults(self, body: dict[str, object]) -> Answer:
+        wanted = body.get("faults")
+        if not isinstance(wanted, list):
+            raise bad_request("faults", "must be a list of objects")
+        faults = [_read_fault(item, index) for index, item in enumerate(wanted)]
+        self._emulator.faults.add(*faults)
+        return NO_CONTENT
+
+    def _clear_faults(self, body: dict[str, object]) -> Answer:
+        self._emulator.faults.clear()
+        return NO_CONTENT
+
+    def _read_clock(self, body: dict[str, object]) -> Answer:
+        now = self._emulator.clock.wall()
+        return Answer({"now": moment(now), "unix": now})
+
+    def _turn_clock(self, body: dict[str, object]) -> Answer:
+        seconds = body.get("advance")
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= 10**9:
+            raise bad_request("advance", "must be a number of seconds from 0 to 1000000000")
+        self._emulator.advance(seconds)
+        return self._read_clock({})
+
+    def _list_requests(self, body: dict[str, object]) -> Answer:
+        return Answer({"requests": [attrs.asdict(seen) for seen in self._emulator.requests]})
+
+    def _clear_requests(self, body: dict[str, object]) -> Answer:
+        self._emulator.clear_requests()
+        return NO_CONTENT
+
+    def _log_in(self, body: dict[str, object]) -> Answer:
+        email, password = body.get("email"), body.get("password")
+        if not isinstance(email, str) or not isinstance(password, str):
+            raise bad_request("email", "email and password must be texts")
+        return Answer({"session_token": self._emulator.sign_in(email, password)})
+
+
+def _render_founded(founded: FoundedOrganization) -> dict[str, object]:
+    return {
+        "name": founded.name,
+        "org_id": founded.org_id,
+        "user_id": founded.user_id,
+        "api_key": founded.api_key,
+        "session_token": founded.session_token,
+    }
+
+
+_FAULT_FIELDS: Mapping[str, tuple[type, ...]] = {
+    "operation": (str,),
+    "call": (int,),
+    "times": (int, type(None)),
+    "status": (int,),
+    "code": (str,),
+    "message": (str,),
+    "retry_after": (int, float, str),
+    "delay": (int, float),
+    "reset": (str,),
+    "body": (str,),
+}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "reset": ("before", "after"),
+    "body": ("truncated", "garbage", "slow"),
+}
+
+
+def _read_fault(item: object, index: int) -> Fault:
+    where = f"faults[{index}]"
+    if not isinstance(item, dict):
+        raise bad_request(where, "must be an object")
+    given: dict[str, object] = item
+    for name, value in given.items():
+        kinds = _FAULT_FIELDS.get(name)
+        if kinds is None:
+            raise bad_request(f"{where}.{name}", "is no field of a fault")
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise bad_request(f"{where}.{name}", f"must be {' or '.join(kind.__name__ for kind in kinds)}")
+        if name in _CHOICES and value not in _CHOICES[name]:
+            raise bad_request(f"{where}.{name}", f"must be one of {', '.join(_CHOICES[name])}")
+    status = given.get("status")
+    if isinstance(status, int) and not 400 <= status <= 599:
+        raise bad_request(f"{where}.status", "must be from 400 to 599")
+    return Fault(**given)  # type: ignore[arg-type] # the fields were checked one by one
