@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
+from collections.abc import Callable
 
 SHORTEST_PAUSE = 0.005
 """Seconds between two looks at all limits: many that end close together are found by one look."""
@@ -46,6 +47,9 @@ class Limits:
         following = math.inf
         for timer in tuple(self._running):
             due = timer.due()
+            if due <= now and timer.moves is not None and timer.moves():
+                timer.touch()
+                due = timer.due()
             if due <= now:
                 self._running.discard(timer)
                 timer.expire()
@@ -63,13 +67,20 @@ class AttemptTimer:
         limits: those of the running loop.
         seconds: the limit, infinity for none.
         idle: whether the limit is for the time without a `touch()`, not for the whole.
+        moves: asked, where an idle limit is reached, whether something moved that did not say so.
         within: seconds for the whole, where the limit is for idle time.
     """
 
-    __slots__ = ("_cancelling", "_last", "_limits", "_seconds", "_task", "expired", "idle", "until")
+    __slots__ = ("_cancelling", "_last", "_limits", "_seconds", "_task", "expired", "idle", "moves", "until")
 
     def __init__(
-        self, limits: Limits, seconds: float, *, idle: bool = False, within: float = math.inf
+        self,
+        limits: Limits,
+        seconds: float,
+        *,
+        idle: bool = False,
+        within: float = math.inf,
+        moves: Callable[[], bool] | None = None,
     ) -> None:
         task = asyncio.current_task(limits.loop)
         if task is None:
@@ -83,6 +94,7 @@ class AttemptTimer:
         self.until = now + within
         """The loop's time at which the whole ends."""
         self.idle = idle
+        self.moves = moves
         due = min(now + seconds, self.until)
         if due != math.inf:
             limits.add(self, due)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import socket
+import struct
+import sys
 from typing import Any
 
 import aiohttp
@@ -16,16 +18,43 @@ from aiohttp import ClientRequest, ClientTimeout
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
+if sys.platform != "win32":
+    import fcntl
+    import termios
+
 
 class AttemptState:
     """What an attempt has come to."""
 
-    __slots__ = ("connected", "file_error")
+    __slots__ = ("_unsent", "connected", "file_error", "transport")
 
     def __init__(self) -> None:
         self.connected = False
+        self.transport: asyncio.BaseTransport | None = None
+        self._unsent: int | None = None
         self.file_error: Exception | None = None
         """What reading the caller's file raised while it was uploaded."""
+
+    def sends(self) -> bool:
+        """Return whether something was sent since it was asked last.
+
+        The operating system takes megabytes of a request at once, and sends them for as long as a slow line
+        takes.
+        """
+        unsent = 0 if self.transport is None else count_unsent(self.transport)
+        before, self._unsent = self._unsent, unsent
+        return unsent > 0 and (before is None or unsent < before)
+
+
+def count_unsent(transport: asyncio.BaseTransport) -> int:
+    """Return the bytes that a transport's socket has taken and the other side has not, 0 if unknown."""
+    own_socket = transport.get_extra_info("socket")
+    try:
+        answer = fcntl.ioctl(own_socket.fileno(), termios.TIOCOUTQ, bytes(struct.calcsize("i")))
+    except (AttributeError, OSError, NameError):
+        # Closed, or a system that does not tell.
+        return 0
+    return int.from_bytes(answer, sys.byteorder)
 
 
 current_attempt: contextvars.ContextVar[AttemptState] = contextvars.ContextVar("openrelay_attempt")
@@ -38,7 +67,9 @@ class PoolConnector(aiohttp.TCPConnector):
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
         connection = await super().connect(req, traces, timeout)
         # From here on the request is being written: what fails later may have reached the server.
-        current_attempt.get().connected = True
+        state = current_attempt.get()
+        state.connected = True
+        state.transport = connection.transport
         return connection
 
     def abandon(self) -> None:

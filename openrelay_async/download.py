@@ -76,7 +76,7 @@ class DownloadCall:
             OSError: the file cannot be written; what was there before stays.
         """
         target = Path(path)
-        if target.is_dir():
+        if await asyncio.to_thread(target.is_dir):
             # Now, not when everything has been loaded.
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
         partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.partial")

@@ -197,7 +197,8 @@ class HttpSession:
         state = AttemptState()
         token = current_attempt.set(state)
         moves = request.upload is not None or request.streamed
-        timer = AttemptTimer(pool.limits, limit, idle=moves, within=within)
+        asked = state.sends if request.upload is not None else None
+        timer = AttemptTimer(pool.limits, limit, idle=moves, within=within, moves=asked)
         response: aiohttp.ClientResponse | None = None
         outcome: Outcome
         try:

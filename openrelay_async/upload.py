@@ -130,8 +130,7 @@ def _measure(source: Path | bytes | BinaryIO, start: int | None) -> int | None:
     if isinstance(source, bytes):
         return len(source)
     if isinstance(source, Path):
-        # A pipe or a device has no size that means anything.
-        return source.stat().st_size if source.is_file() else None
+        return source.stat().st_size
     if start is None:
         return None
     end = source.seek(0, io.SEEK_END)

@@ -162,11 +162,19 @@ class RawServer:
 
 @asynccontextmanager
 async def serving(
-    handler: Handler, *, reads_body: bool = True, tls: ssl.SSLContext | None = None
+    handler: Handler,
+    *,
+    reads_body: bool = True,
+    tls: ssl.SSLContext | None = None,
+    receive_buffer: int | None = None,
 ) -> AsyncIterator[RawServer]:
     raw = RawServer(handler, reads_body=reads_body)
-    server = await asyncio.start_server(raw._serve, "127.0.0.1", 0, ssl=tls, limit=2**20)
-    raw.port = server.sockets[0].getsockname()[1]
+    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+    if receive_buffer is not None:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    limit = 2**20 if receive_buffer is None else receive_buffer
+    server = await asyncio.start_server(raw._serve, sock=listening, ssl=tls, limit=limit)
+    raw.port = listening.getsockname()[1]
     raw.url = f"http{'s' if tls else ''}://{'localhost' if tls else '127.0.0.1'}:{raw.port}"
     try:
         yield raw
