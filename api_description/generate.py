@@ -18,7 +18,7 @@ from api_description.generator.compare import compare, spell_changes  # noqa: E4
 from api_description.generator.load import load_description  # noqa: E402
 from api_description.generator.publish import find_stale, publish  # noqa: E402
 from api_description.generator.refuse import DescriptionError  # noqa: E402
-from api_description.generator.render import read_document, render_all  # noqa: E402
+from api_description.generator.render import find_missing_words, read_document, render_all  # noqa: E402
 
 DESCRIPTION = ROOT / "api_description" / "openrelay.json"
 
@@ -42,7 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def write_or_check(*, check: bool) -> int:
-    files = render_all(read_document(DESCRIPTION))
+    document = read_document(DESCRIPTION)
+    gaps = find_missing_words(document)
+    for gap in gaps:
+        print(f"prose: {gap}", file=sys.stderr)
+    files = render_all(document)
     if not check:
         for path in publish(files, ROOT):
             print(f"{'wrote' if path in files else 'deleted'} {path}")
@@ -50,7 +54,7 @@ def write_or_check(*, check: bool) -> int:
     stale = find_stale(files, ROOT)
     for path in stale:
         print(f"out of date: {path} (run `make generate`)", file=sys.stderr)
-    return 1 if stale else 0
+    return 1 if stale or gaps else 0
 
 
 def describe_changes(other: Path) -> str:

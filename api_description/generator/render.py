@@ -34,9 +34,6 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
     description = read_description(document)
     overrides = load_overrides(SOURCES / "overrides.toml", description)
     prose = load_prose(SOURCES / "prose")
-    gaps = find_gaps(description, prose)
-    if gaps:
-        raise DescriptionError("prose", "; ".join(gaps))
     description = add_prose(description, prose)
     layout = lay_out(description, overrides)
     templates = Environment(
@@ -57,6 +54,11 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
         **_render_emulator(document),
     }
     return format_sources(files)
+
+
+def find_missing_words(document: dict[str, object]) -> list[str]:
+    """Return what the prose lacks, and what it has too much, for a description."""
+    return find_gaps(read_description(document), load_prose(SOURCES / "prose"))
 
 
 def _render_packages(templates: Environment) -> dict[str, str]:

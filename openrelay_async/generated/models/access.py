@@ -34,7 +34,7 @@ class AccessDecision(ApiModel):
     """Policies that took part in the decision."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("allow", "allow", "boolean", True, False),
         ("denied_by", "deniedBy", "string", False, False),
         ("message", "message", "string", True, False),
@@ -59,7 +59,7 @@ class AccessDecisionPolicy(ApiModel):
     """Where the policy comes from."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("source", "source", "string", True, False),
     )
@@ -83,7 +83,7 @@ class AuthzCatalog(ApiModel):
     """Key templates."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("areas", "areas", ("list", ("model", "PermissionArea")), True, False),
         ("roles", "roles", ("list", ("model", "BuiltinRole")), True, False),
         ("session_only_actions", "sessionOnlyActions", ("list", "string"), True, False),
@@ -130,7 +130,7 @@ class AuthzPolicy(ApiModel):
     """Who made the last change."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cedar", "cedar", "string", False, False),
         ("cedar_text", "cedarText", "string", False, False),
         ("created_at", "createdAt", "time", False, False),
@@ -166,7 +166,7 @@ class AuthzSettings(ApiModel):
     """Who made the last change."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("max_key_lifetime_days", "maxKeyLifetimeDays", "integer", True, False),
         ("updated_at", "updatedAt", "time", False, False),
         ("updated_by", "updatedBy", "string", False, False),
@@ -190,7 +190,7 @@ class BuiltinRole(ApiModel):
     name: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("all", "all", "boolean", False, False),
         ("description", "description", "string", True, False),
         ("grants", "grants", ("list", "string"), True, False),
@@ -212,7 +212,7 @@ class CreateAccessRequestResult(ApiModel):
     """Always `new`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("status", "status", "string", True, False),
     )
@@ -247,7 +247,7 @@ class EffectiveAccess(ApiModel):
     role_name: str | None = None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("actions", "actions", ("list", "string"), True, False),
         ("active", "active", "boolean", False, False),
         ("all_models", "allModels", "boolean", True, False),
@@ -278,7 +278,7 @@ class KeyTemplate(ApiModel):
     """Whether the template is for providers only."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("description", "description", "string", True, False),
         ("id", "id", "string", True, False),
         ("name", "name", "string", True, False),
@@ -302,7 +302,7 @@ class PermissionArea(ApiModel):
     """Levels of permission in the area."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("label", "label", "string", True, False),
         ("levels", "levels", ("list", ("model", "PermissionLevel")), True, False),
@@ -327,7 +327,7 @@ class PermissionLevel(ApiModel):
     """Whether only a dashboard session can use it."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("actions", "actions", ("list", "string"), True, False),
         ("description", "description", "string", True, False),
         ("id", "id", "string", True, False),
@@ -351,7 +351,7 @@ class PolicyDiagnostic(ApiModel):
     message: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("column", "column", "integer", False, False),
         ("line", "line", "integer", False, False),
         ("message", "message", "string", True, False),
@@ -374,7 +374,7 @@ class PolicyValidation(ApiModel):
     """Whether the policy can be saved."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("diagnostics", "diagnostics", ("list", ("model", "PolicyDiagnostic")), True, False),
         ("lockout", "lockout", ("list", "string"), True, False),
         ("valid", "valid", "boolean", True, False),
@@ -382,7 +382,7 @@ class PolicyValidation(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_access_decision(rows: Iterable[Any]) -> None:

@@ -24,7 +24,7 @@ class AcceptInviteResult(ApiModel):
     role: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("organization_id", "organizationId", "string", True, False),
         ("role", "role", "string", True, False),
     )
@@ -53,7 +53,7 @@ class CliSession(ApiModel):
     """Time at which the session was revoked; none while it is in force."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", True, False),
         ("device_name", "deviceName", "string", False, False),
         ("expires_at", "expiresAt", "time", True, False),
@@ -76,7 +76,7 @@ class CliSessionList(ApiModel):
     sessions: list[CliSession]
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("sessions", "sessions", ("list", ("model", "CliSession")), True, False),
     )
     # fmt: on
@@ -103,7 +103,7 @@ class DeviceLogin(ApiModel):
     """The same page with the code filled in."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("device_code", "deviceCode", "secret", True, False),
         ("expires_in", "expiresIn", "integer", True, False),
         ("interval", "interval", "integer", True, False),
@@ -130,7 +130,7 @@ class DeviceLoginDetails(ApiModel):
     """Status of the login."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("client_ip", "clientIp", "string", False, False),
         ("device_name", "deviceName", "string", True, False),
         ("requested_at", "requestedAt", "time", True, False),
@@ -162,7 +162,7 @@ class DeviceLoginToken(ApiModel):
     user_id: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("email", "email", "string", True, False),
         ("expires_at", "expiresAt", "time", True, False),
         ("org_id", "orgId", "string", True, False),
@@ -183,7 +183,7 @@ class Me(ApiModel):
     user: UserProfile
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("organizations", "organizations", ("list", ("model", "OrgMembership")), True, False),
         ("user", "user", ("model", "UserProfile"), True, False),
     )
@@ -205,7 +205,7 @@ class MyInvite(ApiModel):
     """Role that the user gets."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("expires_at", "expiresAt", "time", False, False),
         ("invited_at", "invitedAt", "time", True, False),
         ("inviter_email", "inviterEmail", "string", False, False),
@@ -229,7 +229,7 @@ class OrgFeatures(ApiModel):
     """Whether endpoints may be public."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("batch", "batch", "boolean", True, False),
         ("public_endpoint", "publicEndpoint", "boolean", True, False),
     )
@@ -254,7 +254,7 @@ class OrgMembership(ApiModel):
     """Name of the role, as people see it."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("features", "features", ("model", "OrgFeatures"), False, False),
         ("name", "name", "string", True, False),
         ("organization_id", "organizationId", "string", True, False),
@@ -279,7 +279,7 @@ class UserProfile(ApiModel):
     id: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("avatar_url", "avatarUrl", "string", False, False),
         ("default_organization_id", "defaultOrganizationId", "string", False, False),
         ("email", "email", "string", True, False),
@@ -322,7 +322,7 @@ class Whoami(ApiModel):
     """Name of the role, as people see it."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("available_orgs", "availableOrgs", ("list", ("model", "OrgMembership")), False, False),
         ("email", "email", "string", False, False),
         ("organization_id", "organizationId", "string", True, False),
@@ -361,7 +361,7 @@ class WhoamiKey(ApiModel):
     """First characters of the key, to recognise it by."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("budget", "budget", ("model", "KeyBudget"), False, False),
         ("expires_at", "expiresAt", "time", False, False),
         ("expires_in_days", "expiresInDays", "integer", False, False),
@@ -372,7 +372,7 @@ class WhoamiKey(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_accept_invite_result(rows: Iterable[Any]) -> None:

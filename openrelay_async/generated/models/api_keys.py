@@ -48,7 +48,7 @@ class ApiKeySummary(ApiModel):
     """What the key is confined to."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", True, False),
         ("expires_at", "expiresAt", "time", False, False),
         ("id", "id", "string", True, False),
@@ -97,7 +97,7 @@ class CreateApiKeyResult(ApiModel):
     """What the key is confined to."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", True, False),
         ("id", "id", "string", True, False),
         ("key", "key", "secret", True, False),
@@ -129,7 +129,7 @@ class KeyBudgetEdit(ApiModel):
     """Period of the limit: a day, a month or the key's lifetime."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("limit_nano_usd", "limitNanoUsd", "integer", False, False),
         ("period", "period", "string", False, False),
     )
@@ -149,14 +149,14 @@ class KeyBudgetRequest(ApiModel):
     """Period of the limit: a day, a month or the key's lifetime."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("limit_nano_usd", "limitNanoUsd", "integer", True, False),
         ("period", "period", "string", False, False),
     )
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_api_key_summary(rows: Iterable[Any]) -> None:

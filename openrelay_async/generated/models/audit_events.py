@@ -39,7 +39,7 @@ class AuditEvent(ApiModel):
     """Kind of thing that was changed."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("actor", "actor", "string", True, False),
         ("after", "after", "string", False, False),
         ("before", "before", "string", False, False),
@@ -54,7 +54,7 @@ class AuditEvent(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_audit_event(rows: Iterable[Any]) -> None:

@@ -67,7 +67,7 @@ class BatchObject(ApiModel):
     """Tokens and cost."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cancelled_at", "cancelled_at", "integer", False, False),
         ("completed_at", "completed_at", "integer", False, False),
         ("completion_window", "completion_window", "string", True, False),
@@ -99,7 +99,7 @@ class BatchRequestCounts(ApiModel):
     total: int
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("completed", "completed", "integer", True, False),
         ("failed", "failed", "integer", True, False),
         ("total", "total", "integer", True, False),
@@ -120,7 +120,7 @@ class BatchUsage(ApiModel):
     output_tokens: int
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cost_nano_usd", "cost_nano_usd", "integer", True, False),
         ("input_tokens", "input_tokens", "integer", True, False),
         ("output_tokens", "output_tokens", "integer", True, False),
@@ -128,7 +128,7 @@ class BatchUsage(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_batch_object(rows: Iterable[Any]) -> None:

@@ -25,7 +25,7 @@ class AutoRechargeSettings(ApiModel):
     """Balance at which a recharge is made (US cents)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("amount_cents", "amountCents", "integer", True, False),
         ("enabled", "enabled", "boolean", True, False),
         ("threshold_cents", "thresholdCents", "integer", True, False),
@@ -63,7 +63,7 @@ class Balance(ApiModel):
     """Cost of compute of earlier months that is not settled yet (US cents)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("accrued_usage_cents", "accruedUsageCents", "integer", True, False),
         ("available_cents", "availableCents", "integer", True, False),
         ("balance_cents", "balanceCents", "integer", True, False),
@@ -92,7 +92,7 @@ class CreateSpendLimitRequestResult(ApiModel):
     """Always `new`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("status", "status", "string", True, False),
     )
@@ -115,7 +115,7 @@ class DepositResult(ApiModel):
     """Public key of the service at the payment provider."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("client_secret", "clientSecret", "secret", False, False),
         ("payment_intent_id", "paymentIntentId", "string", True, False),
         ("status", "status", "string", True, False),
@@ -140,7 +140,7 @@ class InferenceModelUsage(ApiModel):
     """Priority of the batch, if it had one."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("batch", "batch", "boolean", True, False),
         ("dimensions", "dimensions", ("map", "string"), True, False),
         ("model", "model", "string", True, False),
@@ -161,7 +161,7 @@ class InferenceTransactionDetails(ApiModel):
     """Whether the details are incomplete."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("carried_nano_usd", "carriedNanoUSD", "string", True, False),
         ("models", "models", ("list", ("model", "InferenceModelUsage")), True, False),
         ("partial", "partial", "boolean", True, False),
@@ -184,7 +184,7 @@ class PaymentMethodCard(ApiModel):
     """Last four digits of the number."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("brand", "brand", "string", True, False),
         ("exp_month", "expMonth", "integer", True, False),
         ("exp_year", "expYear", "integer", True, False),
@@ -202,7 +202,7 @@ class PaymentMethods(ApiModel):
     payment_methods: list[PaymentMethodCard]
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("default_payment_method_id", "defaultPaymentMethodId", "string", False, False),
         ("payment_methods", "paymentMethods", ("list", ("model", "PaymentMethodCard")), True, False),
     )
@@ -221,7 +221,7 @@ class SetupIntent(ApiModel):
     """Whether the bank checks the card."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("client_secret", "clientSecret", "secret", True, False),
         ("publishable_key", "publishableKey", "string", True, False),
         ("bank_check", "bankCheck", "boolean", False, False),
@@ -244,7 +244,7 @@ class SetupIntentCompletion(ApiModel):
     """`saved`, `held` or `refused`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("code", "code", "string", False, False),
         ("message", "message", "string", True, False),
         ("status", "status", "string", True, False),
@@ -281,7 +281,7 @@ class SpendLimitRequest(ApiModel):
     updated_at: datetime | None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("approved_cents", "approvedCents", "integer", False, True),
         ("created_at", "createdAt", "time", True, False),
         ("current_limit_cents", "currentLimitCents", "integer", False, True),
@@ -309,7 +309,7 @@ class SpendLimitRequestList(ApiModel):
     requests: list[SpendLimitRequest]
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("requests", "requests", ("list", ("model", "SpendLimitRequest")), True, False),
     )
     # fmt: on
@@ -340,7 +340,7 @@ class Transaction(ApiModel):
     """Address of the invoice."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("amount_cents", "amountCents", "integer", True, False),
         ("created_at", "createdAt", "time", True, False),
         ("description", "description", "string", False, False),
@@ -356,7 +356,7 @@ class Transaction(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_auto_recharge_settings(rows: Iterable[Any]) -> None:

@@ -49,7 +49,7 @@ class ClassAvailability(ApiModel):
     """Numbers of GPUs that can be placed together for spot workloads now."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("free_gpus", "freeGpus", "integer", True, False),
         ("max_placeable_gpus", "maxPlaceableGpus", "integer", True, False),
         ("nodes", "nodes", ("list", ("model", "NodeClassCap")), False, False),
@@ -90,7 +90,7 @@ class ClassOffer(ApiModel):
     """Unit sizes that can be had now."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("free", "free", ("model", "ShapeCap"), True, False),
         ("per_gpu", "perGpu", ("model", "ShapeCap"), True, False),
         ("spot_structural_unit_sizes", "spotStructuralUnitSizes", ("list", "integer"), False, False),
@@ -115,7 +115,7 @@ class CpuPrice(ApiModel):
     """Number of virtual CPUs."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("price_per_hour_cents", "pricePerHourCents", "integer", True, False),
         ("resource_size", "resourceSize", "string", True, False),
         ("ram_mb", "ramMb", "integer", False, False),
@@ -140,7 +140,7 @@ class GpuAvailability(ApiModel):
     """In GB."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cluster", "cluster", ("model", "ClassAvailability"), False, False),
         ("gpu_model_id", "gpuModelId", "string", True, False),
         ("vm", "vm", ("model", "ClassAvailability"), True, False),
@@ -165,7 +165,7 @@ class GpuPrice(ApiModel):
     """In GB."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("gpu_model_id", "gpuModelId", "string", True, False),
         ("gpu_model_name", "gpuModelName", "string", False, False),
         ("price_per_hour_cents", "pricePerHourCents", "integer", True, False),
@@ -191,7 +191,7 @@ class Location(ApiModel):
     """Region that the location belongs to."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("city", "city", "string", True, False),
         ("country", "country", "string", True, False),
         ("id", "id", "string", True, False),
@@ -213,7 +213,7 @@ class Modalities(ApiModel):
     """Kinds of output that the model gives."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("input", "input", ("list", "string"), True, False),
         ("output", "output", ("list", "string"), True, False),
     )
@@ -243,7 +243,7 @@ class Model(ApiModel):
     pricing: ModelPricing | None = None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("batch_eligible", "batch_eligible", "boolean", False, False),
         ("created", "created", "integer", True, False),
         ("id", "id", "string", True, False),
@@ -267,7 +267,7 @@ class ModelList(ApiModel):
     """Always `list`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("data", "data", ("list", ("model", "Model")), True, False),
         ("object", "object", "string", True, False),
     )
@@ -291,7 +291,7 @@ class ModelPricing(ApiModel):
     """Price of output tokens."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cache_write", "cacheWrite", "number", False, False),
         ("cached_input", "cachedInput", "number", False, False),
         ("input", "input", "number", False, False),
@@ -317,7 +317,7 @@ class NodeClassCap(ApiModel):
     """Whether the capacity is for spot workloads."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("free_gpus", "freeGpus", "integer", True, False),
         ("free_units", "freeUnits", "integer", True, False),
         ("node_id", "nodeId", "string", True, False),
@@ -340,7 +340,7 @@ class Pricing(ApiModel):
     """Limits of the disk size of a VM."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cpu", "cpu", ("list", ("model", "CpuPrice")), True, False),
         ("gpu", "gpu", ("list", ("model", "GpuPrice")), True, False),
         ("vm_disk", "vmDisk", ("model", "VmDiskLimits"), False, False),
@@ -371,7 +371,7 @@ class PublicGpuPrice(ApiModel):
     """In GB."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("architecture", "architecture", "string", False, False),
         ("community_cents", "communityCents", "integer", True, False),
         ("form_factor", "formFactor", "string", False, False),
@@ -403,7 +403,7 @@ class PublicModelPrice(ApiModel):
     """Price of a million output tokens."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cache_write_per_m_tokens", "cacheWritePerMTokens", "number", False, False),
         ("cached_input_per_m_tokens", "cachedInputPerMTokens", "number", False, False),
         ("id", "id", "string", True, False),
@@ -428,7 +428,7 @@ class PublicPricing(ApiModel):
     """Prices of inference models."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("generated_at", "generatedAt", "time", True, False),
         ("gpu", "gpu", ("list", ("model", "PublicGpuPrice")), True, False),
         ("model", "model", ("list", ("model", "PublicModelPrice")), True, False),
@@ -453,7 +453,7 @@ class ShapeCap(ApiModel):
     """Number of virtual CPUs."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("disk_gb", "diskGb", "integer", True, False),
         ("ram_budget_mb", "ramBudgetMb", "integer", False, False),
         ("ram_mb", "ramMb", "integer", True, False),
@@ -475,7 +475,7 @@ class VmDiskLimits(ApiModel):
     """In GB."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("max_gb", "maxGb", "integer", True, False),
         ("min_gb", "minGb", "integer", True, False),
     )
@@ -507,7 +507,7 @@ class VmTemplate(ApiModel):
     """Place in the order of display."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("compatible_gpu_model_ids", "compatibleGpuModelIds", ("list", "string"), False, False),
         ("description", "description", "string", False, False),
         ("driver_version", "driverVersion", "string", False, False),
@@ -524,7 +524,7 @@ class VmTemplate(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_class_availability(rows: Iterable[Any]) -> None:

@@ -68,7 +68,7 @@ class ClusterDetail(ApiModel):
     updated_at: datetime | None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("allow_fallback", "allowFallback", "boolean", True, False),
         ("container_port", "containerPort", "integer", False, False),
         ("created_at", "createdAt", "time", True, False),
@@ -141,7 +141,7 @@ class ClusterReplicaItem(ApiModel):
     """Status of the replica."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("consecutive_failures", "consecutiveFailures", "integer", False, False),
         ("created_at", "createdAt", "time", True, False),
         ("disk_total_bytes", "diskTotalBytes", "integer", False, False),
@@ -188,7 +188,7 @@ class ClusterSummary(ApiModel):
     """`deploying`, `running`, `degraded`, `stopped`, `failed` or `terminated`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("active_replicas", "activeReplicas", "integer", False, False),
         ("created_at", "createdAt", "time", False, False),
         ("endpoint_url", "endpointUrl", "string", False, False),
@@ -202,7 +202,7 @@ class ClusterSummary(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_cluster_detail(rows: Iterable[Any]) -> None:

@@ -42,7 +42,7 @@ class DedicatedEndpointCustomer(ApiModel):
     """Version number of the endpoint."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", True, False),
         ("enabled", "enabled", "boolean", True, False),
         ("id", "id", "string", True, False),
@@ -78,7 +78,7 @@ class DedicatedEndpointEvent(ApiModel):
     """Why it was done."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("action", "action", "string", True, False),
         ("actor", "actor", "string", True, False),
         ("created_at", "createdAt", "time", True, False),
@@ -101,7 +101,7 @@ class InferenceMetric(ApiModel):
     """Unit of all values of the metric."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("series", "series", ("list", ("model", "InferenceMetricSeries")), True, False),
         ("unit", "unit", "string", True, False),
     )
@@ -123,7 +123,7 @@ class InferenceMetricSeries(ApiModel):
     """Value over the whole range; null where nothing is known."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("key", "key", "string", True, False),
         ("values", "values", ("list", ("nullable", "number")), True, False),
         ("window", "window", "number", True, True),
@@ -150,7 +150,7 @@ class InferenceMetricSet(ApiModel):
     """Time to first token."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("errors", "errors", ("model", "InferenceMetric"), True, False),
         ("latency", "latency", ("model", "InferenceMetric"), True, False),
         ("requests", "requests", ("model", "InferenceMetric"), True, False),
@@ -182,7 +182,7 @@ class InferenceMetrics(ApiModel):
     """Time between two values (seconds)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("end", "end", "time", True, False),
         ("metrics", "metrics", ("model", "InferenceMetricSet"), True, False),
         ("model", "model", "string", True, False),
@@ -194,7 +194,7 @@ class InferenceMetrics(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_dedicated_endpoint_customer(rows: Iterable[Any]) -> None:

@@ -33,7 +33,7 @@ class FileObject(ApiModel):
     """What the file is for."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("bytes", "bytes", "integer", True, False),
         ("created_at", "created_at", "integer", True, False),
         ("expires_at", "expires_at", "integer", False, False),
@@ -60,7 +60,7 @@ class PresignUploadResponse(ApiModel):
     """Address to send the bytes to with PUT; secret."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("expires_at", "expires_at", "integer", True, False),
         ("file_id", "file_id", "string", True, False),
         ("put_url", "put_url", "secret", True, False),
@@ -68,7 +68,7 @@ class PresignUploadResponse(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_file_object(rows: Iterable[Any]) -> None:

@@ -24,14 +24,14 @@ class Health(ApiModel):
     """How the service is."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("service", "service", "string", True, False),
         ("status", "status", "string", True, False),
     )
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_health(rows: Iterable[Any]) -> None:

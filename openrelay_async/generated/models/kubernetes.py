@@ -30,7 +30,7 @@ class CreateKubernetesNodePoolRequest(ApiModel):
     """Kind of node: a GPU model or a CPU size."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("count", "count", "integer", True, False),
         ("name", "name", "string", True, False),
         ("sku", "sku", ("model", "KubernetesNodePoolSku"), True, False),
@@ -62,7 +62,7 @@ class KubernetesCluster(ApiModel):
     updated_at: datetime | None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("conditions", "conditions", ("list", ("model", "KubernetesCondition")), False, False),
         ("control_plane", "controlPlane", ("model", "KubernetesControlPlane"), True, False),
         ("created_at", "createdAt", "time", True, False),
@@ -91,7 +91,7 @@ class KubernetesClusterAccepted(ApiModel):
     """Status of the cluster at acceptance."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("status", "status", "string", True, False),
     )
@@ -113,7 +113,7 @@ class KubernetesClusterNetwork(ApiModel):
     """Address range of services."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("api_endpoint", "apiEndpoint", "string", True, False),
         ("pod_cidr", "podCidr", "string", True, False),
         ("service_cidr", "serviceCidr", "string", True, False),
@@ -142,7 +142,7 @@ class KubernetesClusterSummary(ApiModel):
     """Worker nodes in all."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", False, False),
         ("health", "health", "string", True, False),
         ("healthy_worker_count", "healthyWorkerCount", "integer", False, False),
@@ -174,7 +174,7 @@ class KubernetesCondition(ApiModel):
     """Name of the condition."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("last_transition_time", "lastTransitionTime", "time", False, False),
         ("message", "message", "string", False, False),
         ("reason", "reason", "string", False, False),
@@ -197,7 +197,7 @@ class KubernetesControlPlane(ApiModel):
     """Replicas in all."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("ready_replicas", "readyReplicas", "integer", True, False),
         ("replicas", "replicas", "integer", True, False),
     )
@@ -219,7 +219,7 @@ class KubernetesExecCredential(ApiModel):
     """The token, its expiry and its rights."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("api_version", "apiVersion", "string", True, False),
         ("kind", "kind", "string", True, False),
         ("status", "status", ("model", "KubernetesExecCredentialStatus"), True, False),
@@ -242,7 +242,7 @@ class KubernetesExecCredentialStatus(ApiModel):
     """Token for the Kubernetes API; secret."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("expiration_timestamp", "expirationTimestamp", "time", True, False),
         ("role", "role", "string", True, False),
         ("token", "token", "secret", True, False),
@@ -267,7 +267,7 @@ class KubernetesKubeconfig(ApiModel):
     """Lifetime of the credential (seconds)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("expires_at", "expiresAt", "time", True, False),
         ("kubeconfig", "kubeconfig", "secret", True, False),
         ("role", "role", "string", True, False),
@@ -299,7 +299,7 @@ class KubernetesNode(ApiModel):
     """`registered`, then `joined` once it is in the cluster."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("gpu", "gpu", ("model", "KubernetesNodeGpu"), False, False),
         ("id", "id", "string", True, False),
         ("joined_at", "joinedAt", "time", False, False),
@@ -330,7 +330,7 @@ class KubernetesNodeCounts(ApiModel):
     """Nodes in all."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("not_ready", "notReady", "integer", True, False),
         ("pending", "pending", "integer", True, False),
         ("ready", "ready", "integer", True, False),
@@ -351,7 +351,7 @@ class KubernetesNodeDeleteAccepted(ApiModel):
     """Always `removing`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("status", "status", "string", True, False),
     )
@@ -375,7 +375,7 @@ class KubernetesNodeGpu(ApiModel):
     """GPU model, as the node reports it."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("count", "count", "integer", True, False),
         ("cuda_runtime_version", "cudaRuntimeVersion", "string", False, False),
         ("driver_version", "driverVersion", "string", False, False),
@@ -406,7 +406,7 @@ class KubernetesNodePool(ApiModel):
     """`creating`, `ready`, `scaling`, `deleting` or `failed`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cluster_id", "clusterId", "string", True, False),
         ("count", "count", "integer", True, False),
         ("created_at", "createdAt", "time", True, False),
@@ -431,7 +431,7 @@ class KubernetesNodePoolDeleteAccepted(ApiModel):
     """Always `deleting`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("status", "status", "string", True, False),
     )
@@ -451,7 +451,7 @@ class KubernetesNodePoolSku(ApiModel):
     """GPU model, for nodes with GPUs."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cpu_sku", "cpuSku", "string", False, False),
         ("gpu_model_id", "gpuModelId", "string", False, False),
     )
@@ -479,7 +479,7 @@ class KubernetesNodeSummary(ApiModel):
     """`registered`, then `joined` once it is in the cluster."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("joined_at", "joinedAt", "time", False, False),
         ("kubernetes_status", "kubernetesStatus", "string", False, False),
@@ -492,7 +492,7 @@ class KubernetesNodeSummary(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_kubernetes_cluster(rows: Iterable[Any]) -> None:

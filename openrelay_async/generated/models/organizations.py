@@ -26,7 +26,7 @@ class Invite(ApiModel):
     """Role that the person gets."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("email", "email", "string", True, False),
         ("expires_at", "expiresAt", "time", False, False),
         ("invited_at", "invitedAt", "time", True, False),
@@ -56,7 +56,7 @@ class Member(ApiModel):
     """Name of the role, as people see it."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("avatar_url", "avatarUrl", "string", False, False),
         ("email", "email", "string", False, False),
         ("full_name", "fullName", "string", False, False),
@@ -101,7 +101,7 @@ class Organization(ApiModel):
     """Tax id for invoices."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("billing_email", "billingEmail", "string", True, False),
         ("created_at", "createdAt", "time", False, False),
         ("id", "id", "string", True, False),
@@ -133,7 +133,7 @@ class RemoveMemberResult(ApiModel):
     revoked_key_ids: list[str]
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("revoked_key_ids", "revokedKeyIds", ("list", "string"), True, False),
     )
     # fmt: on
@@ -149,13 +149,13 @@ class VerificationNoteResult(ApiModel):
     received: bool
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("received", "received", "boolean", True, False),
     )
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_invite(rows: Iterable[Any]) -> None:

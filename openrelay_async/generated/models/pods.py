@@ -37,7 +37,7 @@ class PodCapacityItem(ApiModel):
     """In GB."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("free_units", "freeUnits", "integer", True, False),
         ("gpu_model_id", "gpuModelId", "string", True, False),
         ("manufacturer", "manufacturer", "string", False, False),
@@ -62,13 +62,13 @@ class PodCapacityList(ApiModel):
     items: list[PodCapacityItem]
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("items", "items", ("list", ("model", "PodCapacityItem")), True, False),
     )
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_pod_capacity_item(rows: Iterable[Any]) -> None:

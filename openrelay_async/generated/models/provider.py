@@ -37,7 +37,7 @@ class EarningsBreakdownGpu(ApiModel):
     """Hours that earned something (hours)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("billable_gross_cents", "billableGrossCents", "integer", False, False),
         ("billable_hours", "billableHours", "number", False, False),
         ("earnings_cents", "earningsCents", "integer", True, False),
@@ -75,7 +75,7 @@ class EarningsBreakdownNode(ApiModel):
     """Hours that earned something (hours)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("billable_gross_cents", "billableGrossCents", "integer", False, False),
         ("billable_hours", "billableHours", "number", False, False),
         ("earnings_cents", "earningsCents", "integer", True, False),
@@ -111,7 +111,7 @@ class EarningsBreakdownStream(ApiModel):
     """Hours that earned something (hours)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("billable_gross_cents", "billableGrossCents", "integer", False, False),
         ("billable_hours", "billableHours", "number", False, False),
         ("earnings_cents", "earningsCents", "integer", True, False),
@@ -147,7 +147,7 @@ class EarningsDailyPoint(ApiModel):
     """Hours that nobody paid for (hours)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("billable_gross_cents", "billableGrossCents", "integer", False, False),
         ("billable_hours", "billableHours", "number", True, False),
         ("date", "date", "date", True, False),
@@ -170,7 +170,7 @@ class NodeGpuItem(ApiModel):
     """In GB."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("gpu_name", "gpuName", "string", True, False),
         ("quantity", "quantity", "integer", True, False),
         ("vram_gb", "vramGb", "integer", True, False),
@@ -190,7 +190,7 @@ class NodeReservationSummary(ApiModel):
     reserved_unit_count: int
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("released_unit_count", "releasedUnitCount", "integer", True, False),
         ("reservations", "reservations", ("list", ("model", "NodeReservation")), False, False),
         ("reserved_unit_count", "reservedUnitCount", "integer", True, False),
@@ -211,7 +211,7 @@ class PayoutItem(ApiModel):
     """Kind of payout."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("amount_cents", "amountCents", "integer", True, False),
         ("created_at", "createdAt", "time", True, False),
         ("description", "description", "string", False, True),
@@ -268,7 +268,7 @@ class ProviderEarnings(ApiModel):
     """Hours that earned something (hours)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("available_for_payout_cents", "availableForPayoutCents", "integer", True, False),
         ("billable_gross_cents", "billableGrossCents", "integer", False, False),
         ("billable_hours", "billableHours", "number", False, False),
@@ -328,7 +328,7 @@ class ProviderNode(ApiModel):
     """Time at which the node leaves, if that is announced."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cpu_cores", "cpuCores", "integer", False, True),
         ("cpu_model", "cpuModel", "string", False, True),
         ("created_at", "createdAt", "time", True, False),
@@ -362,7 +362,7 @@ class ProviderStats(ApiModel):
     total_nodes: int
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("active_tokens", "activeTokens", "integer", True, False),
         ("offline_nodes", "offlineNodes", "integer", True, False),
         ("online_nodes", "onlineNodes", "integer", True, False),
@@ -381,7 +381,7 @@ class ProviderStatus(ApiModel):
     is_provider: bool
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("application_status", "applicationStatus", "string", False, True),
         ("application_submitted_at", "applicationSubmittedAt", "time", False, True),
         ("is_provider", "isProvider", "boolean", True, False),
@@ -415,7 +415,7 @@ class ProvisioningTokenCreated(ApiModel):
     """Warning time before an interruptible node is taken back (seconds)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("expires_at", "expiresAt", "time", False, True),
         ("id", "id", "string", True, False),
         ("max_nodes", "maxNodes", "integer", False, False),
@@ -468,7 +468,7 @@ class ProvisioningTokenItem(ApiModel):
     """Warning time before an interruptible node is taken back (seconds)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", True, False),
         ("expires_at", "expiresAt", "time", False, True),
         ("id", "id", "string", True, False),
@@ -503,14 +503,14 @@ class ReclaimSpotWorkloadsResult(ApiModel):
     """What was terminated."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("skipped", "skipped", ("list", "string"), False, False),
         ("terminated", "terminated", ("list", "string"), True, False),
     )
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_earnings_breakdown_gpu(rows: Iterable[Any]) -> None:

@@ -25,7 +25,7 @@ class RegistryCredentialSummary(ApiModel):
     """Host name of the registry."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("auth_type", "authType", "string", True, False),
         ("created_at", "createdAt", "time", True, False),
         ("id", "id", "string", True, False),
@@ -35,7 +35,7 @@ class RegistryCredentialSummary(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_registry_credential_summary(rows: Iterable[Any]) -> None:

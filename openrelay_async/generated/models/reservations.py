@@ -39,7 +39,7 @@ class NodeGpuUnitItem(ApiModel):
     """State of the unit."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("alloc_class", "allocClass", "string", True, False),
         ("claimed_by", "claimedBy", "string", False, False),
         ("gpu_model_id", "gpuModelId", "string", True, False),
@@ -55,7 +55,7 @@ class NodeGpuUnitItem(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_node_gpu_unit_item(rows: Iterable[Any]) -> None:

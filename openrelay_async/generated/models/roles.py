@@ -49,7 +49,7 @@ class Role(ApiModel):
     """Who made the last change."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("builtin", "builtin", "boolean", True, False),
         ("cedar", "cedar", "string", False, False),
         ("created_at", "createdAt", "time", False, False),
@@ -69,7 +69,7 @@ class Role(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_role(rows: Iterable[Any]) -> None:

@@ -21,7 +21,7 @@ class DeleteRunnerPoolResult(ApiModel):
     """Status of the pool."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("status", "status", "string", True, False),
     )
     # fmt: on
@@ -39,7 +39,7 @@ class RunnerConnectUrl(ApiModel):
     """Page to send the user to."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("install_url", "installUrl", "string", True, False),
         ("oauth", "oauth", "boolean", True, False),
         ("url", "url", "string", True, False),
@@ -62,7 +62,7 @@ class RunnerInstallation(ApiModel):
     installation_id: int
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("account", "account", "string", True, False),
         ("account_type", "accountType", "string", True, False),
         ("already_connected", "alreadyConnected", "boolean", True, False),
@@ -79,7 +79,7 @@ class RunnerInstallationsResult(ApiModel):
     installations: list[RunnerInstallation]
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("installations", "installations", ("list", ("model", "RunnerInstallation")), True, False),
     )
     # fmt: on
@@ -113,7 +113,7 @@ class RunnerJob(ApiModel):
     """Status of the job."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("completed_at", "completedAt", "time", False, False),
         ("cpus", "cpus", "integer", True, False),
         ("failure_reason", "failureReason", "string", False, False),
@@ -144,7 +144,7 @@ class RunnerMetrics(ApiModel):
     summary: RunnerMetricsSummary
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cost", "cost", ("model", "RunnerMetricsCost"), True, False),
         ("daily", "daily", ("list", ("model", "RunnerMetricsDaily")), True, False),
         ("summary", "summary", ("model", "RunnerMetricsSummary"), True, False),
@@ -164,7 +164,7 @@ class RunnerMetricsCost(ApiModel):
     """What the jobs cost here (US cents)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("github_cost_cents", "githubCostCents", "integer", True, False),
         ("saved_cents", "savedCents", "integer", True, False),
         ("vectorlay_cost_cents", "vectorlayCostCents", "integer", True, False),
@@ -183,7 +183,7 @@ class RunnerMetricsDaily(ApiModel):
     running: int
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cancelled", "cancelled", "integer", True, False),
         ("completed", "completed", "integer", True, False),
         ("date", "date", "date", True, False),
@@ -206,7 +206,7 @@ class RunnerMetricsSummary(ApiModel):
     total_jobs: int
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("avg_duration_sec", "avgDurationSec", "integer", True, False),
         ("avg_queue_time_sec", "avgQueueTimeSec", "integer", True, False),
         ("completed_jobs", "completedJobs", "integer", True, False),
@@ -247,7 +247,7 @@ class RunnerPool(ApiModel):
     updated_at: datetime | None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", True, False),
         ("current_period_end", "currentPeriodEnd", "time", False, False),
         ("disk_size_gb", "diskSizeGb", "integer", True, False),
@@ -306,7 +306,7 @@ class RunnerPoolItem(ApiModel):
     """Memory in use now (MiB)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("active_runners", "activeRunners", "integer", True, False),
         ("created_at", "createdAt", "time", True, False),
         ("current_period_end", "currentPeriodEnd", "time", False, False),
@@ -330,7 +330,7 @@ class RunnerPoolItem(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_delete_runner_pool_result(rows: Iterable[Any]) -> None:

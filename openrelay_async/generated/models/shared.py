@@ -22,7 +22,7 @@ class BootstrapResult(ApiModel):
     role: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("organization_id", "organizationId", "string", True, False),
         ("role", "role", "string", True, False),
     )
@@ -48,7 +48,7 @@ class GpuModel(ApiModel):
     """How GPUs of this model are joined."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("architecture", "architecture", "string", False, False),
         ("created_at", "createdAt", "time", False, False),
         ("hidden", "hidden", "boolean", True, False),
@@ -77,7 +77,7 @@ class GuestLogs(ApiModel):
     """Why there is no log, in the service's words."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("content", "content", "string", False, True),
         ("found", "found", "boolean", True, False),
         ("message", "message", "string", False, False),
@@ -102,7 +102,7 @@ class KeyBudget(ApiModel):
     """Spent in the present period (nano-USD (1e-9 USD))."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("limit_nano_usd", "limitNanoUsd", "integer", True, False),
         ("period", "period", "string", True, False),
         ("period_ends_at", "periodEndsAt", "time", False, False),
@@ -128,7 +128,7 @@ class KeyRestrictions(ApiModel):
     """Permissions that the key is confined to."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("endpoints", "endpoints", ("list", "string"), False, False),
         ("ip_ranges", "ipRanges", ("list", "string"), False, False),
         ("models", "models", ("list", "string"), False, False),
@@ -178,7 +178,7 @@ class NodeReservation(ApiModel):
     """What a reclaim would terminate, on a dry run."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("allowed_org_ids", "allowedOrgIds", ("list", "string"), True, False),
         ("contract_ref", "contractRef", "string", False, False),
         ("created_at", "createdAt", "time", False, False),
@@ -244,7 +244,7 @@ class VmSummary(ApiModel):
     """Size of the pod's volume (GB)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", False, False),
         ("disk_size_gb", "diskSizeGb", "integer", False, False),
         ("endpoint_url", "endpointUrl", "string", False, False),
@@ -272,7 +272,7 @@ class VmSummary(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_bootstrap_result(rows: Iterable[Any]) -> None:

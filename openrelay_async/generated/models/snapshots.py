@@ -25,7 +25,7 @@ class CreatedResource(ApiModel):
     """Status right after creation."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("name", "name", "string", True, False),
         ("status", "status", "string", True, False),
@@ -69,7 +69,7 @@ class Snapshot(ApiModel):
     template_id: str | None = None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("chain_depth", "chainDepth", "integer", True, False),
         ("container_port", "containerPort", "integer", False, False),
         ("created_at", "createdAt", "time", True, False),
@@ -94,7 +94,7 @@ class Snapshot(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_created_resource(rows: Iterable[Any]) -> None:

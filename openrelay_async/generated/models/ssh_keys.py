@@ -30,7 +30,7 @@ class SshKeySummary(ApiModel):
     """VMs that keep the key from being deleted."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", True, False),
         ("fingerprint", "fingerprint", "string", True, False),
         ("id", "id", "string", True, False),
@@ -42,7 +42,7 @@ class SshKeySummary(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_ssh_key_summary(rows: Iterable[Any]) -> None:

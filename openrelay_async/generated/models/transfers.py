@@ -19,7 +19,7 @@ class PendingCount(ApiModel):
     count: int
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("count", "count", "integer", True, False),
     )
     # fmt: on
@@ -34,7 +34,7 @@ class TargetOrg(ApiModel):
     slug: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("name", "name", "string", True, False),
         ("slug", "slug", "string", True, False),
@@ -71,7 +71,7 @@ class TransferItem(ApiModel):
     """VM that is handed over, if it is one."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cluster_id", "clusterId", "string", False, False),
         ("completed_at", "completedAt", "time", False, False),
         ("created_at", "createdAt", "time", True, False),
@@ -123,7 +123,7 @@ class TransferRequest(ApiModel):
     """VM that is handed over, if it is one."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cluster_id", "clusterId", "string", False, False),
         ("completed_at", "completedAt", "time", False, False),
         ("created_at", "createdAt", "time", True, False),
@@ -142,7 +142,7 @@ class TransferRequest(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_pending_count(rows: Iterable[Any]) -> None:

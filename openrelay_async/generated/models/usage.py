@@ -30,7 +30,7 @@ class CurrentUsage(ApiModel):
     """Hours of use (hours)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("auto_stop_floor_cents", "autoStopFloorCents", "integer", False, False),
         ("breakdown", "breakdown", ("list", ("model", "UsageBreakdownItem")), True, False),
         ("burn_per_hour_cents", "burnPerHourCents", "integer", False, False),
@@ -56,7 +56,7 @@ class DailyUsage(ApiModel):
     """Cost of the period before, by kind of use."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("daily", "daily", ("list", ("model", "DailyUsagePoint")), True, False),
         ("previous_cents", "previousCents", "integer", True, False),
         ("previous_segments", "previousSegments", ("list", ("model", "UsageSegment")), True, False),
@@ -78,7 +78,7 @@ class DailyUsagePoint(ApiModel):
     """Cost of the day, by kind of use."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cents", "cents", "integer", True, False),
         ("date", "date", "date", True, False),
         ("segments", "segments", ("list", ("model", "UsageSegment")), True, False),
@@ -98,7 +98,7 @@ class UsageBreakdownItem(ApiModel):
     """What was used."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cents", "cents", "integer", True, False),
         ("hours", "hours", "number", True, False),
         ("key", "key", "string", True, False),
@@ -119,14 +119,14 @@ class UsageSegment(ApiModel):
     """What was used."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cents", "cents", "integer", True, False),
         ("key", "key", "string", True, False),
     )
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_current_usage(rows: Iterable[Any]) -> None:

@@ -43,7 +43,7 @@ class AcceleratorCapability(ApiModel):
     """`available`, `degraded` or `unavailable`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("class_", "class", "string", True, False),
         ("detail", "detail", "string", False, False),
         ("reason", "reason", "string", False, False),
@@ -71,7 +71,7 @@ class TelegramLinkResult(ApiModel):
     telegram_username: str | None = None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", False, False),
         ("linked_at", "linkedAt", "time", False, False),
         ("linking_code", "linkingCode", "secret", False, False),
@@ -118,7 +118,7 @@ class VmBurn(ApiModel):
     """Cost of the organization's use that is not settled yet (US cents)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("accrued_session_cents", "accruedSessionCents", "integer", False, False),
         ("auto_stop_floor_cents", "autoStopFloorCents", "integer", True, False),
         ("disk_billed", "diskBilled", "boolean", True, False),
@@ -238,7 +238,7 @@ class VmDetail(ApiModel):
     """In bytes."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("container_port", "containerPort", "integer", False, False),
         ("created_at", "createdAt", "time", True, False),
         ("disk_size_gb", "diskSizeGb", "integer", True, False),
@@ -309,7 +309,7 @@ class VmGpuInfo(ApiModel):
     manufacturer: str | None = None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("name", "name", "string", True, False),
         ("price_per_hour_cents", "pricePerHourCents", "integer", False, False),
         ("vram_gb", "vramGb", "integer", True, False),
@@ -333,7 +333,7 @@ class VmGpuMetrics(ApiModel):
     """One series for each quantity."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("bdf", "bdf", "string", True, False),
         ("busy_seconds", "busySeconds", "number", True, False),
         ("series", "series", ("list", ("model", "VmGpuSeries")), True, False),
@@ -365,7 +365,7 @@ class VmGpuSeries(ApiModel):
     """One value for each step; null where nothing is known."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("key", "key", "string", True, False),
         ("unit", "unit", "string", True, False),
         ("values", "values", ("list", ("nullable", "number")), True, False),
@@ -397,7 +397,7 @@ class VmMetrics(ApiModel):
     vm_id: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("accelerator", "accelerator", ("model", "AcceleratorCapability"), True, False),
         ("end", "end", "time", True, False),
         ("gpus", "gpus", ("list", ("model", "VmGpuMetrics")), True, False),
@@ -418,7 +418,7 @@ class VmNodeInfo(ApiModel):
     location: str | None = None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("hostname", "hostname", "string", False, False),
         ("location", "location", "string", False, False),
     )
@@ -441,7 +441,7 @@ class VmSshKeyItem(ApiModel):
     """Organization that the key belongs to, where it is another one."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("attached", "attached", "boolean", True, False),
         ("cross_org", "crossOrg", "boolean", True, False),
         ("fingerprint", "fingerprint", "string", True, False),
@@ -462,7 +462,7 @@ class VmTemplateInfo(ApiModel):
     os_version: str | None = None
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("name", "name", "string", True, False),
         ("os_type", "osType", "string", True, False),
         ("os_version", "osVersion", "string", False, False),
@@ -470,7 +470,7 @@ class VmTemplateInfo(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_accelerator_capability(rows: Iterable[Any]) -> None:

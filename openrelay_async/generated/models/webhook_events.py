@@ -30,7 +30,7 @@ class BalanceWebhookEvent(ApiModel):
     """`balance.low` or `balance.depleted`."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "created_at", "time", True, False),
         ("data", "data", ("model", "BalanceWebhookEventData"), True, False),
         ("id", "id", "string", True, False),
@@ -52,7 +52,7 @@ class BalanceWebhookEventData(ApiModel):
     """Amount at which the event is sent (US cents)."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("available_cents", "available_cents", "integer", True, False),
         ("threshold_cents", "threshold_cents", "integer", True, False),
     )
@@ -76,7 +76,7 @@ class BatchWebhookEvent(ApiModel):
     """How the batch ended."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "created_at", "time", True, False),
         ("data", "data", ("model", "BatchWebhookEventData"), True, False),
         ("id", "id", "string", True, False),
@@ -104,7 +104,7 @@ class BatchWebhookEventData(ApiModel):
     """How the batch ended."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("batch_id", "batch_id", "string", True, False),
         ("cost_nano_usd", "cost_nano_usd", "integer", True, False),
         ("error_file_id", "error_file_id", "string", True, True),
@@ -132,7 +132,7 @@ class ClusterWebhookEvent(ApiModel):
     """What became of the cluster."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "created_at", "time", True, False),
         ("data", "data", ("model", "ClusterWebhookEventData"), True, False),
         ("id", "id", "string", True, False),
@@ -151,7 +151,7 @@ class ClusterWebhookEventData(ApiModel):
     cluster_id: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("cluster_id", "clusterId", "string", True, False),
     )
     # fmt: on
@@ -174,7 +174,7 @@ class EndpointWebhookEvent(ApiModel):
     """What became of the endpoint."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "created_at", "time", True, False),
         ("data", "data", ("model", "EndpointWebhookEventData"), True, False),
         ("id", "id", "string", True, False),
@@ -200,7 +200,7 @@ class EndpointWebhookEventData(ApiModel):
     """Version number of the endpoint."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("at", "at", "time", True, False),
         ("endpoint_id", "endpoint_id", "string", True, False),
         ("model_id", "model_id", "string", True, False),
@@ -227,7 +227,7 @@ class VmWebhookEvent(ApiModel):
     """What became of the VM."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "created_at", "time", True, False),
         ("data", "data", ("model", "VmWebhookEventData"), True, False),
         ("id", "id", "string", True, False),
@@ -250,7 +250,7 @@ class VmWebhookEventData(ApiModel):
     vm_id: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("endpoint", "endpoint", "string", True, False),
         ("status", "status", "string", True, False),
         ("vm_id", "vm_id", "string", True, False),
@@ -258,7 +258,7 @@ class VmWebhookEventData(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_balance_webhook_event(rows: Iterable[Any]) -> None:

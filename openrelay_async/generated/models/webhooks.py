@@ -33,7 +33,7 @@ class WebhookDeliveryItem(ApiModel):
     """HTTP status that the receiver answered."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("attempt_number", "attemptNumber", "integer", True, False),
         ("created_at", "createdAt", "time", True, False),
         ("delivered_at", "deliveredAt", "time", False, False),
@@ -58,7 +58,7 @@ class WebhookSecret(ApiModel):
     """First characters of the signing secret, to recognise it by."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("secret", "secret", "secret", True, False),
         ("secret_prefix", "secretPrefix", "string", True, False),
@@ -84,7 +84,7 @@ class WebhookSummary(ApiModel):
     """Address that deliveries are sent to."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", True, False),
         ("enabled", "enabled", "boolean", True, False),
         ("events", "events", ("list", "string"), True, False),
@@ -106,7 +106,7 @@ class WebhookToggleResult(ApiModel):
     id: str
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("enabled", "enabled", "boolean", True, False),
         ("id", "id", "string", True, False),
     )
@@ -125,7 +125,7 @@ class WebhookUpdateResult(ApiModel):
     """Address that deliveries are sent to."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("events", "events", ("list", "string"), True, False),
         ("id", "id", "string", True, False),
         ("name", "name", "string", True, False),
@@ -153,7 +153,7 @@ class WebhookWithSecret(ApiModel):
     """Address that deliveries are sent to."""
 
     # fmt: off
-    wire_fields = (
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("created_at", "createdAt", "time", True, False),
         ("enabled", "enabled", "boolean", True, False),
         ("events", "events", ("list", "string"), True, False),
@@ -166,7 +166,7 @@ class WebhookWithSecret(ApiModel):
     # fmt: on
 
 
-# The models' hooks, for `openrelay_async.structuring`: each puts columns of values into drafts and makes them models.
+# The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
 def _fill_webhook_delivery_item(rows: Iterable[Any]) -> None:
