@@ -28,13 +28,20 @@ if TYPE_CHECKING:
     from openrelay_async.download import DownloadCall as DownloadCall
     from openrelay_async.errors import OpenRelayError as OpenRelayError
     from openrelay_async.generated.operations import OPERATIONS as _OPERATIONS
-    from openrelay_async.key_source import EnvironmentKey as EnvironmentKey
-    from openrelay_async.key_source import FileKey as FileKey
+    from openrelay_async.key_providers import CommandKey as CommandKey
+    from openrelay_async.key_providers import EnvironmentKey as EnvironmentKey
+    from openrelay_async.key_providers import FileKey as FileKey
+    from openrelay_async.key_providers import KeyringKey as KeyringKey
+    from openrelay_async.log_redaction import install_redaction as install_redaction
     from openrelay_async.pagination import Page as Page
     from openrelay_async.pagination import PagedCall as PagedCall
     from openrelay_async.recording import RecordedResponse as RecordedResponse
     from openrelay_async.redaction import Secret as Secret
+    from openrelay_async.redaction import scrub as scrub
+    from openrelay_async.redaction import scrub as scrub
     from openrelay_async.retry import RetryPolicy as RetryPolicy
+    from openrelay_async.scopes import scopes_for as scopes_for
+    from openrelay_async.scopes import scopes_for as scopes_for
     from openrelay_async.unset import UNSET as UNSET
     from openrelay_async.unset import Unset as Unset
 
@@ -45,8 +52,10 @@ _PLACES = {
     "BulkResult": "bulk_calls",
     "Clock": "clock",
     "DownloadCall": "download",
-    "EnvironmentKey": "key_source",
-    "FileKey": "key_source",
+    "CommandKey": "key_providers",
+    "EnvironmentKey": "key_providers",
+    "FileKey": "key_providers",
+    "KeyringKey": "key_providers",
     "OpenRelayError": "errors",
     "Page": "pagination",
     "PagedCall": "pagination",
@@ -61,7 +70,10 @@ _PLACES = {
     "errors": "errors:",
     "leases": "leases:",
     "models": "models:",
+    "install_redaction": "log_redaction",
     "operations": "generated.operations:OPERATIONS",
+    "scopes_for": "scopes",
+    "scrub": "redaction",
 }
 """Where each public name is defined; after a colon the name it has there, or nothing for the module."""
 

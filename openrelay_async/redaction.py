@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Never, Self, SupportsIndex, overload
 
+from openrelay_async.key_shapes import find_credentials
 from openrelay_async.unset import Unset
 
 SHORTEST_SHOWN = 24
@@ -183,21 +183,11 @@ class Payload:
         raise TypeError("a Payload may hold secrets and is not pickled")
 
 
-# Keys of both generations, webhook secrets, provisioning tokens, Bearer headers. A prefix alone is a word
-# of prose ("vl_" in a message), so a key needs a tail that no word has.
-_KEY_SHAPES = re.compile(
-    r"""
-      \b[Bb]earer\s+[^\s"',;)}\]]+                          # a whole Authorization value
-    | (?<![A-Za-z0-9])(?:vl|or|sk|pk|rk)_[A-Za-z0-9_\-]{8,} # keys of 2026-07 and 2026-10, and payment keys
-    | (?<![A-Za-z0-9])whsec_[A-Za-z0-9_+/=\-]{6,}           # webhook secrets
-    | (?<![A-Za-z0-9])eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]*)?  # JSON web tokens
-    """,
-    re.VERBOSE,
-)
-
-
 def scrub_text(text: str, known: Iterable[Secret] = ()) -> str:
     """Return `text` without anything that looks like a key, and without the `known` ones.
+
+    Finds keys of both generations, session, provisioning and webhook secrets, JSON web tokens, values of
+    bearer headers and of what is labelled `token=`, `"api_key":` and the like; not ids and hashes.
 
     Args:
         text: any text, for example a message from the service that echoes what was sent.
@@ -206,4 +196,15 @@ def scrub_text(text: str, known: Iterable[Secret] = ()) -> str:
     for secret in known:
         if secret and secret._plaintext is not None and secret._plaintext in text:
             text = text.replace(secret._plaintext, repr(secret))
-    return _KEY_SHAPES.sub(_REDACTED, text)
+    places = find_credentials(text)
+    if not places:
+        return text
+    parts, at = [], 0
+    for begin, end in places:
+        parts += [text[at:begin], _REDACTED]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+scrub = scrub_text
+"""The public name: `from openrelay_async import scrub`."""
