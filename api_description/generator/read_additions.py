@@ -76,7 +76,8 @@ def _read_methods(resource: ast.ClassDef, name: str) -> Iterable[Addition]:
             overloads.append(f"@overload\n    {_spell_head(node, _sync_type(node, name)[0])} ...")
             continue
         if "property" in decorators:
-            raise DescriptionError(f"{FOLDER}/{name}.py", f"the property {node.name} has no obvious sync twin")
+            problem = f"the property {node.name} has no obvious sync twin"
+            raise DescriptionError(f"{FOLDER}/{name}.py", problem)
         returns, wrapper = _sync_type(node, name)
         yield Addition(
             node.name,
@@ -137,6 +138,4 @@ def _concealing(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[str]:
 def _sync_doc(doc: str) -> str:
     for word in ("async with", "async for"):
         doc = doc.replace(word, word.removeprefix("async "))
-    return textwrap.indent(doc.replace("await ", ""), " " * 8).strip() + (
-        "\n        " if "\n" in doc else ""
-    )
+    return textwrap.indent(doc.replace("await ", ""), " " * 8).strip() + ("\n        " if "\n" in doc else "")

@@ -45,6 +45,8 @@ LAYERS: dict[str, list[str]] = {
     "I/O": [
         "attempt_timer",
         "slots",
+        "pace_rate",
+        "pacing",
         "connector",
         "proxies",
         "content_encoding",
@@ -89,8 +91,8 @@ LAYERS: dict[str, list[str]] = {
 
 SYNC_LAYERS: dict[str, list[str]] = {
     "the bridge": ["resource", "daemon_executor", "crossing", "running_loop", "loop_thread", "exit_care"],
-    "resources": ["iteration", "generated.*", "resources.*"],
-    "the client": ["client", ""],
+    "resources": ["iteration", "contexts", "generated.*"],
+    "the client": ["client", "leases", ""],
 }
 """Modules of `openrelay_sync`, which may import all of `openrelay_async`."""
 

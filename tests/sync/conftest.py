@@ -1,4 +1,4 @@
-"""Fixtures of the sync package's tests: an emulator in a thread, servers that misbehave, scripts in processes."""
+"""Fixtures of the sync package's tests: an emulator in a thread, servers that misbehave, scripts."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def test_the_interpreter_ends_quickly_and_silently_with_calls_in_flight(
     """R1.6"""
     if ending.strip() == "client.close()":
         # Those who wait are told, which their threads then print: not part of this.
-        source = END.replace("target=client.vms.get, args=(\"vm_1\",)", "target=tolerant")
+        source = END.replace('target=client.vms.get, args=("vm_1",)', "target=tolerant")
         source = source.replace(
             "    seen = Seen()",
             """
@@ -204,9 +204,7 @@ def test_the_interpreter_ends_quickly_and_silently_with_calls_in_flight(
     assert ended - float(done.out) < 1
 
 
-def test_the_interpreter_ends_silently_in_dev_mode_though_nothing_was_closed(
-    run_script, vm_server
-) -> None:
+def test_the_interpreter_ends_silently_in_dev_mode_though_nothing_was_closed(run_script, vm_server) -> None:
     """Quietly at exit: a script's client needs no closing."""
     done = run_script(
         """
@@ -222,9 +220,7 @@ def test_the_interpreter_ends_silently_in_dev_mode_though_nothing_was_closed(
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_an_iterator_that_is_left_open_at_the_end_does_not_hold_it_up(
-    begun, run_script, page_server
-) -> None:
+def test_an_iterator_that_is_left_open_at_the_end_does_not_hold_it_up(begun, run_script, page_server) -> None:
     done = run_script(
         f"""
     import sys, time

@@ -75,9 +75,7 @@ def test_a_list_that_broke_off_is_resumed_from_its_cursor(client: Client, vm_ids
 
 
 def test_an_unused_list_call_says_what_to_do_with_it(client: Client) -> None:
-    assert repr(client.vms.list()) == (
-        "<SyncPagedCall listOrgVms: iterate with `for`, or all() for a list>"
-    )
+    assert repr(client.vms.list()) == ("<SyncPagedCall listOrgVms: iterate with `for`, or all() for a list>")
 
 
 def test_responses_are_recorded_in_the_context_of_the_caller(client: Client, vm_ids: list[str]) -> None:
@@ -103,7 +101,7 @@ def test_a_raw_request_goes_through_the_same_transport(client: Client, emulator:
 def test_bulk_runs_many_calls_without_threads_and_keeps_errors_apart(
     client: Client, vm_ids: list[str]
 ) -> None:
-    done = client.bulk(lambda each: (each.vms.get(id) for id in [vm_ids[0], "vm_none", vm_ids[1]]))
+    done = client.bulk(lambda each: (each.vms.get(key) for key in [vm_ids[0], "vm_none", vm_ids[1]]))
     assert {place: vm.id for place, vm in done.results.items()} == {0: vm_ids[0], 2: vm_ids[1]}
     assert isinstance(done.errors[1], NotFound)
 

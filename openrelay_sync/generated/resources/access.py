@@ -18,7 +18,8 @@ from openrelay_async.generated.models.access import (
     EffectiveAccess,
     PolicyValidation,
 )
-from openrelay_async.generated.resources import access as async_resource
+from openrelay_async.resources import access as async_resource
+from openrelay_async.resources.access import AccessExplanation
 from openrelay_async.unset import UNSET, Unset
 from openrelay_sync.resource import SyncResource
 
@@ -428,3 +429,18 @@ class Access(SyncResource[async_resource.Access]):
                 timeout=timeout,
             )
         )
+
+    def explain(self, operation: str, *, timeout: float | None = None) -> AccessExplanation:
+        """Say whether the client's key may do an operation, what it needs and what the key has.
+
+        Asks whoami, and changes nothing. The service decides by more than scopes (policies, restrictions of
+        the key), so a yes is what the scopes say.
+
+        Args:
+            operation: id (`createVm`) or method (`vms.create`).
+            timeout: limit of the whole call in seconds, retries included; by default the client's.
+
+        Raises:
+            ValueError: there is no such operation.
+        """
+        return self._bridge.run(self._resource.explain(operation, timeout=timeout))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Literal
 
 from openrelay_async.generated.models.api_keys import (
@@ -16,7 +17,8 @@ from openrelay_async.generated.models.api_keys import (
     KeyBudgetRequest,
 )
 from openrelay_async.generated.models.shared import KeyRestrictions
-from openrelay_async.generated.resources import api_keys as async_resource
+from openrelay_async.resources import api_keys as async_resource
+from openrelay_async.rotation import Journal, Rotation, Store
 from openrelay_async.unset import UNSET, Unset
 from openrelay_sync.resource import SyncResource
 
@@ -165,3 +167,72 @@ class ApiKeys(SyncResource[async_resource.ApiKeys]):
         Source: `DELETE /v1/orgs/{orgId}/api-keys/{id}` (revokeOrgApiKey), scope `clusters:write`.
         """
         self._bridge.run(self._resource.revoke(id, org_id=org_id, timeout=timeout))
+
+    def rotate(
+        self,
+        *,
+        store: Store,
+        name: str | None = None,
+        scopes: Sequence[str] | None = None,
+        expires_in: float | timedelta | None = None,
+        grace: float = 0.0,
+        drain_timeout: float = 60.0,
+        journal: Journal | None = None,
+        key_id: str | None = None,
+    ) -> Rotation:
+        """Replace the client's key by a new one; no call fails meanwhile.
+
+        Creates the new key, verifies it with whoami, hands it to `store`, switches this client and its
+        views to it (the next attempts of running calls too), waits until no request is under way with the
+        old key, waits for `grace`, and revokes the old key. Nothing depends on the new key before `store`
+        has returned. If creating, verifying or storing fails, the new key is revoked and the old one stays.
+
+        The key needs the scope `clusters:write`: it creates and revokes keys.
+
+        Args:
+            store: takes the plaintext and keeps it where the next process will look for it. A coroutine
+                function is awaited, any other function runs in a thread.
+            name: name of the new key; by default the old one's.
+            scopes: scopes of the new key; by default the old one's. Never more than the old key has.
+            expires_in: lifetime in seconds or as a timedelta; by default that with which the old key was
+                made.
+            grace: seconds for which the old key stays valid after the switch, for other processes that
+                read it from the same store.
+            drain_timeout: seconds to wait for the calls under the old key.
+            journal: a file that says how far the rotation is (no secrets), for `resume_rotation` after a
+                crash.
+            key_id: id of the key in use, where neither whoami nor its prefix tells it.
+
+        Returns:
+            The finished rotation.
+
+        Raises:
+            RotationError: a step failed. It says which one, which key works, and what is left to do.
+        """
+        return self._bridge.run(
+            self._resource.rotate(
+                store=store,
+                name=name,
+                scopes=scopes,
+                expires_in=expires_in,
+                grace=grace,
+                drain_timeout=drain_timeout,
+                journal=journal,
+                key_id=key_id,
+            )
+        )
+
+    def resume_rotation(self, rotation: Rotation | Journal) -> Rotation:
+        """Finish a rotation that stopped: by an error after the switch, or because the process died.
+
+        With a client whose key is the new one, the old one is revoked. With a client whose key is the old
+        one, and if the new one was not stored, the new one is revoked, as nobody has it.
+
+        Args:
+            rotation: from `RotationError.rotation`, or the journal that was given to `rotate`.
+
+        Raises:
+            RotationError: the client's key is neither, or the new key may be stored: then start the client
+                with what the store has.
+        """
+        return self._bridge.run(self._resource.resume_rotation(rotation))

@@ -17,8 +17,11 @@ from openrelay_async.generated.models.webhooks import (
     WebhookUpdateResult,
     WebhookWithSecret,
 )
-from openrelay_async.generated.resources import webhooks as async_resource
+from openrelay_async.resources import webhooks as async_resource
+from openrelay_async.resources.webhooks import OVERLAP
 from openrelay_async.unset import UNSET, Unset
+from openrelay_async.webhook_secrets import WebhookSecrets
+from openrelay_sync.contexts import SyncContext
 from openrelay_sync.resource import SyncResource
 
 
@@ -234,3 +237,41 @@ class Webhooks(SyncResource[async_resource.Webhooks]):
         Source: `POST /v1/orgs/{orgId}/webhooks/{id}/toggle` (toggleOrgWebhook), scope `clusters:write`.
         """
         return self._bridge.run(self._resource.toggle(id, enabled=enabled, org_id=org_id, timeout=timeout))
+
+    def rolling_secret(
+        self,
+        id: str,
+        secrets: WebhookSecrets | None = None,
+        *,
+        overlap: float = OVERLAP,
+        org_id: str | None = None,
+        timeout: float | None = None,
+    ) -> SyncContext[WebhookSecret]:
+        """Replace a webhook's signing secret without losing a delivery.
+
+            secrets = WebhookSecrets(old)                       # the receiver was made with secrets=secrets
+            with client.webhooks.rolling_secret(webhook_id, secrets) as new:
+                store(new.secret)                         # for the other receivers, and the next start
+
+        Inside, old and new are accepted. What arrives while the new secret is on its way is asked for again
+        (503). After the block, the old ones are accepted for `overlap` seconds more; if the block raises,
+        they stay. Receivers in other processes have the service's retries (370 s) to learn the new secret.
+
+        If the answer with the new secret was lost, another one is asked for: nobody knows the lost one.
+
+        Args:
+            id: webhook id.
+            secrets: what the receivers of this process accept.
+            overlap: seconds.
+            org_id: organization id; by default the client's organization.
+            timeout: limit of each request in seconds, retries included; by default the client's.
+
+        Raises:
+            NotFound: the webhook does not exist, or the key cannot see it.
+
+        Source: `POST /v1/orgs/{orgId}/webhooks/{id}/regenerate-secret` (regenerateOrgWebhookSecret).
+        """
+        return SyncContext(
+            self._bridge,
+            self._resource.rolling_secret(id, secrets, overlap=overlap, org_id=org_id, timeout=timeout),
+        )
