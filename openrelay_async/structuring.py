@@ -25,13 +25,7 @@ from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
-from openrelay_async.decoded_values import (
-    SCALARS,
-    StructureError,
-    join_path,
-    name_json_type,
-    read_time,
-)
+from openrelay_async.decoded_values import SCALARS, StructureError, join_path, name_json_type, read_time
 
 __all__ = ["Reader", "StructureError", "structure", "structure_empty", "structure_list"]
 
@@ -123,7 +117,7 @@ def find_reader(model: type[T]) -> Reader[T]:
 class Reader(Generic[T]):
     """Reads decoded JSON objects as one model."""
 
-    __slots__ = ("_checked", "_conversions", "_draft", "_fields", "_fill", "_known", "_names", "model")
+    __slots__ = ("_checked", "_conversions", "_draft", "_fields", "_fill", "_known", "_names")
 
     def __init__(
         self,
@@ -140,7 +134,6 @@ class Reader(Generic[T]):
             draft: a mutable twin of the class; filling a frozen object costs twice as much.
             fill: fills drafts and makes them models.
         """
-        self.model = model
         self._draft = draft
         self._fill = fill
         self._fields = tuple(_Field(model, field, default) for field, default in fields)
@@ -192,7 +185,7 @@ class Reader(Generic[T]):
         if len(raw) >= MANY:
             try:
                 return self._read_many(raw)
-            except (StructureError, TypeError, KeyError, AttributeError):
+            except (StructureError, TypeError, LookupError, AttributeError):
                 pass  # some row is not as described: reading one by one tells which, and how
         models = []
         for index, row in enumerate(raw):

@@ -133,6 +133,14 @@ def test_a_list_must_be_a_list() -> None:
         structure_list({}, models.VmSummary, at="items")
 
 
+@pytest.mark.parametrize("row", [[], [0, 1], [7, 8], "vm", 5, None, [{}]])
+def test_rows_that_are_no_objects_are_refused(row: Any) -> None:
+    with pytest.raises(StructureError, match=r"\[0\]: must be an object"):
+        structure_list([row] * MANY, models.VmSummary)
+    with pytest.raises(StructureError, match=r"\[0\]: must be an object"):
+        structure_list([row] * MANY, models.Balance)
+
+
 def test_only_models_are_structured() -> None:
     with pytest.raises(TypeError, match="dict is not one of the SDK's models"):
         structure({}, dict)
