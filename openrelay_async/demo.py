@@ -17,7 +17,7 @@ from openrelay_async.errors import OpenRelayError, PermissionDenied, Unauthentic
 from openrelay_async.redaction import Secret
 
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGRlbW8tb25seS1ub3QtYS1yZWFsLWtleS0wMDAw demo@laptop"
-FEW_SCOPES = ["clusters:read", "vms:read"]
+FEW_SCOPES = ["clusters:read", "clusters:write"]
 
 
 class Story:
@@ -47,23 +47,24 @@ async def live_the_authentication_page(story: Story) -> None:
     async with Emulator() as emulator, emulator.client() as client:
         print(f"The embedded emulator listens on {emulator.url}. Nothing leaves this machine.")
         other = emulator.add_organization("Somebody Else")
-        await _who_am_i(story, client)
+        client_org = await _who_am_i(story, client)
         key_id, plaintext = await _mint(story, client)
-        async with AsyncClient(plaintext, base_url=emulator.url) as limited:
+        async with AsyncClient(plaintext, base_url=emulator.url, org_id=client_org) as limited:
             await _use(story, limited)
             await _be_refused(story, limited, other.org_id)
-        await _run_a_vm(story, client)
-        await _rotate(story, client, key_id, plaintext)
+            await _run_a_vm(story, client)
+            await _rotate(story, limited, key_id, plaintext)
     print("\nThat was every step of it, with real requests. The same code runs against the service:")
     print("set OPENRELAY_API_KEY and leave out base_url.")
 
 
-async def _who_am_i(story: Story, client: AsyncClient) -> None:
+async def _who_am_i(story: Story, client: AsyncClient) -> str:
     story.chapter("Who am I?", "await client.account.whoami()")
     me = await client.account.whoami()
     kind = "An API key" if me.principal_type == "api_key" else f"A {me.principal_type}"
     story.tell(f"{kind} of {me.organization_name} ({me.organization_id})")
     story.tell(f"that may: {', '.join(me.scopes)}")
+    return me.organization_id
 
 
 async def _mint(story: Story, client: AsyncClient) -> tuple[str, Secret]:
@@ -113,34 +114,37 @@ async def _run_a_vm(story: Story, client: AsyncClient) -> None:
     )
     cents = vm.price_per_hour_cents or 0
     story.tell(f"{vm.id}: {vm.status}, {vm.gpu_count} × {vm.gpu_model_name}, ${cents / 100:.2f} an hour")
-    while vm.status == "deploying":
-        await asyncio.sleep(0.5)
-        vm = await client.vms.get(vm.id)
-        story.tell(f"{vm.id}: {vm.status}")
+    await client.vms.wait(vm.id, until="running", timeout=60, on_update=lambda seen: story.tell(str(seen)))
     vm = await client.vms.terminate(vm.id)
     story.tell(f"{vm.id}: {vm.status}   ← nothing that costs money stays behind")
 
 
-async def _rotate(story: Story, client: AsyncClient, old_id: str, old_key: Secret) -> None:
-    story.chapter("Rotate the key: create, verify, switch, revoke", "the order in which nothing can fail")
-    new = await client.api_keys.create(name="ci-pipeline", scopes=FEW_SCOPES)
-    story.tell(f"create  {new.key}")
-    view = client.with_options(api_key=new.key)
-    me = await view.account.whoami()
-    story.tell(f"verify  it is a key of {me.organization_name} with {', '.join(me.scopes)}")
-    story.tell("switch  with_options(api_key=new.key): the same connections, the other key")
-    await client.api_keys.revoke(old_id)
-    story.tell(f"revoke  {old_id}")
+async def _rotate(story: Story, limited: AsyncClient, old_id: str, old_key: Secret) -> None:
     story.chapter(
-        "The old key is worth nothing", "await client.with_options(api_key=old_key).clusters.list()"
+        "Rotate the key: create, verify, store, switch, drain, revoke",
+        "await limited.api_keys.rotate(store=save_to_vault)",
+    )
+
+    def save_to_vault(plaintext: str) -> None:
+        story.tell(
+            f"store   {Secret(plaintext)}   ← verified by now; nothing depends on it before this returns"
+        )
+
+    rotation = await limited.api_keys.rotate(store=save_to_vault)
+    story.tell(
+        f"switch  {rotation.old_key_id} → {rotation.new_key_id}, for the client, its views, calls under way"
+    )
+    story.tell(f"revoke  {rotation.old_key_id}")
+    story.tell(f"✓ the client goes on: {len(await limited.clusters.list())} clusters")
+    story.chapter(
+        "The old key is worth nothing", "await limited.with_options(api_key=old_key).clusters.list()"
     )
     try:
-        await client.with_options(api_key=old_key, org_id=me.organization_id).clusters.list()
+        await limited.with_options(api_key=old_key, org_id=rotation.org_id).clusters.list()
     except Unauthenticated as error:
         story.refused(error)
     else:
-        raise UnexpectedSuccessError("a revoked key still worked")
-    story.tell(f"✓ and the new one: {len(await view.clusters.list())} clusters")
+        raise UnexpectedSuccessError(f"the revoked key {old_id} still worked")
 
 
 async def read_the_live_service(story: Story) -> None:
