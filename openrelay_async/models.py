@@ -11,12 +11,11 @@ from openrelay_async.generated import models as _generated
 
 if TYPE_CHECKING:
     from openrelay_async.generated.models import *  # noqa: F403 - for type checkers and editors
-else:
+else:  # a type checker shall not take every misspelt name for a model
     __all__ = _generated.__all__
 
-
-def __getattr__(name: str) -> object:
-    return getattr(_generated, name)
+    def __getattr__(name: str) -> object:
+        return getattr(_generated, name)
 
 
 def __dir__() -> list[str]:

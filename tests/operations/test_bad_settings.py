@@ -45,7 +45,7 @@ BAD_KEYS: list[Any] = [
     f"{CANARY} {CANARY}",
     f"Bearer {CANARY}",
     f"{CANARY}\n{CANARY}",
-    f"{CANARY}\r",
+    f"{CANARY}\rx",
     f"{CANARY}\tx",
     f"{CANARY}é",
     f"{CANARY}\x00",
@@ -62,7 +62,7 @@ BAD_KEYS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("key", [key for key in BAD_KEYS if key != f"{CANARY}\r"], ids=repr)
+@pytest.mark.parametrize("key", BAD_KEYS, ids=repr)
 def test_bad_key_is_refused(key):
     """R4.5"""
     refuse(r"^api_key ", key)
@@ -71,10 +71,8 @@ def test_bad_key_is_refused(key):
     check_error(caught.value)
 
 
-@pytest.mark.parametrize("key", [key for key in BAD_KEYS if isinstance(key, str) and key.strip()], ids=repr)
+@pytest.mark.parametrize("key", [f"{CANARY} x", f"Bearer {CANARY}", f"{CANARY}\n{CANARY}", f"{CANARY}é"])
 def test_bad_key_in_the_environment_is_refused(key, monkeypatch):
-    if "\x00" in key or key == f"{CANARY}\r":
-        pytest.skip("not in an environment, or stripped")
     monkeypatch.setenv("OPENRELAY_API_KEY", key)
     refuse(r"^OPENRELAY_API_KEY ")
 
