@@ -5,9 +5,19 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
+_DATES = tuple(
+    re.compile(form, re.ASCII | re.IGNORECASE)
+    for form in (
+        # The three forms of RFC 9110, section 5.6.7: today's, that of RFC 850, and that of C's asctime.
+        rf"[a-z]{{3}}, (?P<day>\d\d) (?P<month>[a-z]{{3}}) (?P<year>\d{{4}}) {_TIME} (?:GMT|UTC|\+0000)",
+        rf"[a-z]{{6,9}}, (?P<day>\d\d)-(?P<month>[a-z]{{3}})-(?P<year>\d\d) {_TIME} (?:GMT|UTC)",
+        rf"[a-z]{{3}} (?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
+    )
+)
 
 
 def parse_retry_after(value: str | None, *, date: str | None, now: float) -> float | None:
@@ -24,23 +34,41 @@ def parse_retry_after(value: str | None, *, date: str | None, now: float) -> flo
     if _DECIMAL.fullmatch(text):
         seconds = float(text)
         return seconds if math.isfinite(seconds) else None
-    until = _parse_http_date(text)
+    until = _parse_http_date(text, now)
     if until is None:
         return None
-    sent = _parse_http_date((date or "").strip(" \t"))
+    sent = _parse_http_date((date or "").strip(" \t"), now)
     return max(0.0, until - (now if sent is None else sent))
 
 
-def _parse_http_date(text: str) -> float | None:
-    if "," not in text and not text.endswith(tuple("0123456789")):
+def _parse_http_date(text: str, now: float) -> float | None:
+    for form in _DATES:
+        found = form.fullmatch(text)
+        if found is not None:
+            break
+    else:
         return None
+    month = found["month"].lower()
+    if month not in _MONTHS:
+        return None
+    year = int(found["year"])
+    if len(found["year"]) == 2:
+        # A year of two digits that seems more than 50 years ahead is the past one with these digits.
+        this_year = datetime.fromtimestamp(now, UTC).year
+        year += this_year - this_year % 100
+        year -= 100 if year > this_year + 50 else 0
+    # 60 is a leap second, which Unix time does not have.
+    second = min(int(found["second"]), 59)
     try:
-        moment = parsedate_to_datetime(text)
-        return _as_utc(moment).timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
+        moment = datetime(
+            year,
+            _MONTHS.index(month) + 1,
+            int(found["day"]),
+            int(found["hour"]),
+            int(found["minute"]),
+            second,
+            tzinfo=UTC,
+        )
+    except ValueError:
         return None
-
-
-def _as_utc(moment: datetime) -> datetime:
-    # RFC 9110 dates are in UTC, the asctime form without saying so.
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return moment.timestamp()

@@ -345,7 +345,7 @@ asyncio.run(main())
 def test_many_items_are_listed_in_constant_memory():
     """R6.1: after the first fifty pages the peak grows by less than three pages.
 
-    A million items take half a minute, so there are 150,000 here; OPENRELAY_TEST_PAGES=1000 makes it a million.
+    A million take half a minute, so these are 150,000; OPENRELAY_TEST_PAGES=1000 makes them a million.
     """
     result = run_program(MANY, options=(), prelude="", within=100)
     assert result.err == ""
