@@ -38,9 +38,7 @@ if TYPE_CHECKING:
     from openrelay_async.recording import RecordedResponse as RecordedResponse
     from openrelay_async.redaction import Secret as Secret
     from openrelay_async.redaction import scrub as scrub
-    from openrelay_async.redaction import scrub as scrub
     from openrelay_async.retry import RetryPolicy as RetryPolicy
-    from openrelay_async.scopes import scopes_for as scopes_for
     from openrelay_async.scopes import scopes_for as scopes_for
     from openrelay_async.unset import UNSET as UNSET
     from openrelay_async.unset import Unset as Unset

@@ -35,6 +35,7 @@ _PREFIX = re.compile(
 )
 _MAYBE = re.compile(r"(?:vl|or|whsec|k|prov|tok|dpl)[a-z]{0,2}_|k8s_")
 _FIRST_LETTERS = frozenset("vowptdksr")
+_BEFORE_SPACE = frozenset("rRcC:= \t\"'")
 _AFTER_LABEL = frozenset(" \t\n\"':=")
 _WEB_TOKEN = re.compile(r"eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+){1,4}\.?")
 _PADDING = re.compile(r"[A-Za-z0-9_\-+/]*=*")
@@ -79,8 +80,9 @@ def find_credentials(text: str) -> list[tuple[int, int]]:
 def _judge_run(text: str, begin: int, end: int) -> tuple[int, int] | None:
     """Return the credential that a run is, begins with or contains."""
     run = text[begin:end]
-    if run[0] in _FIRST_LETTERS or "_" in run[6:] or "/" in run:
-        prefix = _PREFIX.match(run) or (_PREFIX.search(run, 1) if _MAYBE.search(run) else None)
+    inside = "_" in run[6:] or "/" in run or "-" in run
+    if inside or run[0] in _FIRST_LETTERS:
+        prefix = _PREFIX.match(run) or (_PREFIX.search(run, 1) if inside and _MAYBE.search(run) else None)
         if prefix is not None and _is_tail(prefix[0], run[prefix.end() :]):
             return begin + prefix.start(), _end_of_value(text, begin)
     if run.startswith("eyJ"):
@@ -93,9 +95,9 @@ def _judge_run(text: str, begin: int, end: int) -> tuple[int, int] | None:
 
 
 def _has_label(text: str, begin: int) -> bool:
-    before = text[max(begin - _LABEL_REACH, 0) : begin]
-    if before[-1].isspace() and not before.rstrip().lower().endswith(("earer", "asic", ":", "=")):
+    if text[begin - 1].isspace() and text[max(begin - 2, 0)] not in _BEFORE_SPACE:
         return False
+    before = text[max(begin - _LABEL_REACH, 0) : begin]
     return _LABEL.search(before) is not None
 
 

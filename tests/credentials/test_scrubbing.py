@@ -85,12 +85,19 @@ def test_long_texts_are_scrubbed_everywhere() -> None:
 
 
 KINDS = ("vm", "org", "key", "evt", "cl", "wh", "req", "batch", "file", "snap", "usr", "ses", "aud")
+
+
+def make_ids_and_hashes() -> list[str]:
+    return [
+        *(f"{kind}_{uuid.uuid4().hex[:20]}" for kind in KINDS for _ in range(100)),
+        *(str(uuid.uuid4()) for _ in range(1000)),
+        *(secrets.token_hex(32) for _ in range(1000)),
+        *(secrets.token_hex(20) for _ in range(1000)),
+        *(f"sha256:{secrets.token_hex(32)}" for _ in range(500)),
+    ]
+
+
 CLEAN = [
-    *(f"{kind}_{uuid.uuid4().hex[:20]}" for kind in KINDS),
-    *(str(uuid.uuid4()) for _ in range(200)),
-    *(hashlib.sha256(str(n).encode()).hexdigest() for n in range(200)),
-    *(hashlib.sha1(str(n).encode()).hexdigest() for n in range(200)),  # noqa: S324 - like git's
-    *(f"sha256:{hashlib.sha256(str(n).encode()).hexdigest()}" for n in range(50)),
     "vl_abc12",
     "vl_abc1…(sha256:26ed1345e3b8)",
     "or_else_branch_of_the_expression",
@@ -114,11 +121,21 @@ CLEAN = [
 ]
 
 
-@pytest.mark.parametrize("text", CLEAN)
-def test_ids_hashes_and_names_are_no_credentials(text: str) -> None:
-    """R4.7: what a user needs to find an error stays in it."""
+def check_clean(text: str) -> None:
     for sentence in (text, f"failed: {text}.", f'{{"id": "{text}"}}', f"id={text}", f"see {text} and others"):
         assert scrub_text(sentence) == sentence
+
+
+def test_ids_and_hashes_are_no_credentials() -> None:
+    """R4.7: what a user needs to find an error stays in it."""
+    for text in make_ids_and_hashes():
+        check_clean(text)
+
+
+@pytest.mark.parametrize("text", CLEAN)
+def test_names_and_prose_are_no_credentials(text: str) -> None:
+    """R4.7."""
+    check_clean(text)
 
 
 @pytest.mark.parametrize(
