@@ -60,7 +60,10 @@ class WebhookSecrets:
 
     def current(self, now: float) -> list[Secret]:
         """Return what is accepted at `now` (seconds since 1970), newest first."""
-        return [secret for secret, end in self._expiries if now < end]
+        if any(end <= now for _, end in self._expiries):
+            with self._lock:  # what is over need not be kept
+                self._expiries = tuple(item for item in self._expiries if now < item[1])
+        return [secret for secret, _ in self._expiries]
 
     @property
     def is_rolling(self) -> bool:

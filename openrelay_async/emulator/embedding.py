@@ -63,7 +63,7 @@ class Emulator:
         credit_cents: the balance that organizations begin with; what runs is stopped when it is used up.
         dashboard: serve the page of API keys at `dashboard_url`.
         control: serve the control endpoints under `/_emulator/`, which need no key.
-        password: with it anyone can sign in at the control endpoints, as any user.
+        password: with it anyone can sign in at the control endpoints and the dashboard, as any user.
 
     Raises:
         EmulatorError: on entering: the port is taken, or the file is not usable.
@@ -142,6 +142,7 @@ class Emulator:
                 rate_limit=self._rate_limit,
                 speed=self._speed,
                 has_dashboard=self._has_dashboard,
+                sign_in=None if self._password_hash is None else self.sign_in,
                 operated=self if self._has_control else None,
                 settle=self._settle,
             )

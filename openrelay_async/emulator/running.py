@@ -50,6 +50,7 @@ async def run(
     rate_limit: RateLimit | None,
     speed: float,
     has_dashboard: bool,
+    sign_in: Callable[[str, str], str] | None,
     operated: Operated | None,
     settle: Callable[[Database, float], None],
 ) -> Running:
@@ -68,7 +69,7 @@ async def run(
     if has_dashboard:
         from openrelay_async.emulator.dashboard.handling import Dashboard
 
-        dashboard = Dashboard(service, speed=speed)
+        dashboard = Dashboard(service, speed=speed, sign_in=sign_in)
     control = None if operated is None else Control(operated)
     server = Server(service, requests, dashboard, control)
     await server.start(host, port)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from html import unescape
 
 import aiohttp
@@ -80,14 +81,26 @@ async def emulator(clock: TurnedClock) -> AsyncIterator[Emulator]:
         yield running
 
 
-@pytest.fixture
-async def visitor(emulator: Emulator) -> AsyncIterator[Visitor]:
-    # The browser keeps cookies of an address without a name, too.
+@asynccontextmanager
+async def open_visitor(emulator: Emulator) -> AsyncIterator[Visitor]:
+    # Browsers keep cookies of an address without a name, too.
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
         yield Visitor(emulator, http)
+
+
+@pytest.fixture
+def visit() -> Callable[[Emulator], AbstractAsyncContextManager[Visitor]]:
+    """Opens visitors of any emulator."""
+    return open_visitor
+
+
+@pytest.fixture
+async def visitor(emulator: Emulator) -> AsyncIterator[Visitor]:
+    async with open_visitor(emulator) as visitor:
+        yield visitor
 
 
 @pytest.fixture
 async def stranger(emulator: Emulator) -> AsyncIterator[Visitor]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
-        yield Visitor(emulator, http)
+    async with open_visitor(emulator) as stranger:
+        yield stranger

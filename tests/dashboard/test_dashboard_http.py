@@ -8,12 +8,9 @@ import subprocess
 import sys
 
 import aiohttp
-import attrs
 import pytest
 
 from openrelay_async.emulator import Emulator, Fault
-from openrelay_async.emulator.areas.account.storage import USERS
-from openrelay_async.emulator.secrets import hash_password
 from openrelay_async.errors import Unauthenticated
 
 
@@ -207,30 +204,34 @@ async def test_the_dashboard_uses_up_no_faults(visitor):
     assert (await visitor.create()).plaintext
 
 
-async def test_signing_in_with_a_password(visitor):
-    assert "password" not in (await visitor.get()).html.replace('type="password"', "")
-
-    def set_password(database, now):
-        (user, *_) = USERS.find(database)
-        salt = b"0123456789abcdef"
-        secret = hash_password("correct horse", salt)
-        USERS.update(database, attrs.evolve(user, password_salt=salt.hex(), password_hash=secret))
-        return user.email
-
-    email = visitor.emulator._change(set_password)
-    assert "Sign in with e-mail and password" in (await visitor.get()).html
-    for address, password in ((email, "wrong"), ("nobody@example.com", "correct horse")):
-        seen = await visitor.post("/sign-in", {"email": address, "password": password})
-        assert (seen.status, "do not fit" in seen.html) == (403, True)
-    seen = await visitor.post("/sign-in", {"email": email.upper(), "password": "correct horse"})
-    assert "Active keys" in seen.html
+async def test_signing_in_with_a_password(visit):
+    async with Emulator(dashboard=True, password="correct horse") as emulator, visit(emulator) as visitor:
+        assert "Sign in with e-mail and password" in (await visitor.get()).html
+        for email, password in (("owner@acme.example", "wrong"), ("", "correct horse")):
+            seen = await visitor.post("/sign-in", {"email": email, "password": password})
+            assert (seen.status, "do not fit" in seen.html) == (403, True)
+        seen = await visitor.post("/sign-in", {"email": "Owner@acme.example", "password": "correct horse"})
+        assert "Active keys" in seen.html
+        assert "owner@acme.example" in seen.html
 
 
-async def test_passwords_cannot_be_guessed_quickly(visitor):
-    statuses = [
-        (await visitor.post("/sign-in", {"email": "a@b.c", "password": "x"})).status for _ in range(12)
-    ]
-    assert statuses == [403] * 10 + [429] * 2
+async def test_a_user_without_an_organization_is_told_so(visit):
+    async with Emulator(dashboard=True, password="correct horse") as emulator, visit(emulator) as visitor:
+        seen = await visitor.post("/sign-in", {"email": "new@acme.example", "password": "correct horse"})
+        assert "not one of yours" in seen.html or "no organization" in seen.html
+
+
+async def test_without_a_password_there_is_no_form_for_one(visitor):
+    assert "E-mail" not in (await visitor.get()).html
+    seen = await visitor.post("/sign-in", {"email": "owner@acme.example", "password": "x"})
+    assert seen.status == 403
+
+
+async def test_passwords_cannot_be_guessed_quickly(visit):
+    async with Emulator(dashboard=True, password="correct horse") as emulator, visit(emulator) as visitor:
+        form = {"email": "owner@acme.example", "password": "x"}
+        statuses = [(await visitor.post("/sign-in", form)).status for _ in range(12)]
+        assert statuses == [403] * 10 + [429] * 2
 
 
 async def test_it_is_served_only_if_asked_for(http_get):

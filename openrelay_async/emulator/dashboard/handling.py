@@ -5,14 +5,16 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 from importlib.resources import files
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 import attrs
 import orjson
 from aiohttp import web
 
 from openrelay_async.emulator.answers import Answer, Refusal
+from openrelay_async.emulator.dashboard.forms import first_of, read_form, refuse_other_sites
 from openrelay_async.emulator.dashboard.pages import (
     LIFETIMES,
     KeyForm,
@@ -31,18 +33,14 @@ from openrelay_async.emulator.dashboard.sessions import (
     LASTING,
     SignedIn,
     end,
-    exchange_password,
     exchange_token,
     find_signed_in,
-    has_passwords,
     is_from_form,
 )
 from openrelay_async.emulator.dashboard.tables import ROOT
 from openrelay_async.emulator.generated.routes import OPERATIONS
 from openrelay_async.emulator.service import Service
 
-_LARGEST_FORM = 64 * 1024
-_MOST_FIELDS = 64
 _SHOWN_FOR = 60.0
 _MOST_GUESSES = 10
 _PACKAGE = "openrelay_async.emulator.dashboard"
@@ -82,8 +80,12 @@ class Dashboard:
     hold as for everybody, and the same audit log.
     """
 
-    def __init__(self, service: Service, *, speed: float = 1.0) -> None:
+    def __init__(
+        self, service: Service, *, speed: float = 1.0, sign_in: Callable[[str, str], str] | None = None
+    ) -> None:
+        """Take the service, and what makes a session token of an e-mail address and a password."""
         self._service = service
+        self._sign_in_by_password = sign_in
         self._lasting = LASTING * speed
         self._operations = {operation.id: operation for operation in OPERATIONS}
         self._unseen: dict[str, _Unseen] = {}
@@ -120,19 +122,19 @@ class Dashboard:
             raise Refusal(404, "there is no such page")
         if request.method != "POST" or action not in ("sign-in", "sign-out", "keys", "revoke"):
             raise Refusal(405, "there is nothing to do here", headers={"Allow": "GET"})
-        _refuse_other_sites(request)
-        form = await _read_form(request)
+        refuse_other_sites(request)
+        form = await read_form(request)
         if action == "sign-in":
             return self._sign_in(request, form)
         signed_in = self._find_signed_in(request)
         if signed_in is None:
             return _redirect(f"{ROOT}?notice=ended")
-        if not is_from_form(signed_in, _one(form, "csrf")):
+        if not is_from_form(signed_in, first_of(form, "csrf")):
             raise Refusal(403, "this form is not of this session: go back and reload the page")
         if action == "sign-out":
             return self._sign_out(request, signed_in)
         if action == "revoke":
-            return self._revoke(request, signed_in, _one(form, "id"))
+            return self._revoke(request, signed_in, first_of(form, "id"))
         return self._create(request, signed_in, form)
 
     # Pages
@@ -156,7 +158,7 @@ class Dashboard:
         return _html(render_keys(attrs.evolve(page, new_key=new_key, revoking=revoking, notice=notice)))
 
     def _ask_who(self, problem: str | None, status: int = 200) -> web.Response:
-        with_password = has_passwords(self._service.database)
+        with_password = self._sign_in_by_password is not None
         return _html(render_sign_in(problem, with_password=with_password), status)
 
     def _read_page(self, request: web.BaseRequest, signed_in: SignedIn) -> KeysPage:
@@ -182,21 +184,19 @@ class Dashboard:
     # Forms
 
     def _sign_in(self, request: web.BaseRequest, form: dict[str, list[str]]) -> web.Response:
-        service, now = self._service, self._service.clock.wall()
-        email, password = _one(form, "email"), _one(form, "password")
-        if password and self._is_guessing():
-            raise Refusal(429, "too many wrong passwords: wait a minute", headers={"Retry-After": "60"})
-        with service.database.transaction():
-            if password:
-                token = exchange_password(
-                    service.database, service.settings, email, password, now, self._lasting
-                )
-            else:
-                given = _one(form, "token").strip()
-                token = exchange_token(service.database, service.settings, given, now, self._lasting)
+        database, now = self._service.database, self._service.clock.wall()
+        password = first_of(form, "password")
+        given = (
+            self._check_password(first_of(form, "email"), password)
+            if password
+            else first_of(form, "token").strip()
+        )
+        with database.transaction():
+            token = exchange_token(database, self._service.settings, given, now, self._lasting)
+            by_password = find_signed_in(database, given, now) if password else None
+            if by_password is not None:
+                end(database, by_password, now)  # it was made for this alone, and would live longer
         if token is None:
-            if password:
-                self._wrong_passwords.append(time.monotonic())
             wrong = "This address and password do not fit." if password else "This is no valid session token."
             return self._ask_who(wrong, status=403)
         response = _redirect(ROOT)
@@ -204,6 +204,18 @@ class Dashboard:
             self._cookie_name(request), token, path=ROOT, max_age=LASTING, httponly=True, samesite="Strict"
         )
         return response
+
+    def _check_password(self, email: str, password: str) -> str:
+        """A session token, or nothing if they do not fit."""
+        if self._sign_in_by_password is None or not email.strip():
+            return ""
+        if self._is_guessing():
+            raise Refusal(429, "too many wrong passwords: wait a minute", headers={"Retry-After": "60"})
+        try:
+            return self._sign_in_by_password(email, password)
+        except Refusal:
+            self._wrong_passwords.append(time.monotonic())
+            return ""
 
     def _is_guessing(self) -> bool:
         # Passwords can be guessed, tokens of 256 bits cannot. `deque` drops the oldest failure.
@@ -222,9 +234,9 @@ class Dashboard:
         self, request: web.BaseRequest, signed_in: SignedIn, form: dict[str, list[str]]
     ) -> web.Response:
         filled = KeyForm(
-            name=_one(form, "name"),
+            name=first_of(form, "name"),
             scopes=frozenset(form.get("scope", [])),
-            lifetime=_one(form, "lifetime"),
+            lifetime=first_of(form, "lifetime"),
         )
         error = _find_mistake(filled)
         if error is None:
@@ -309,34 +321,6 @@ def _find_mistake(form: KeyForm) -> str | None:
     if form.lifetime not in {seconds for seconds, _ in LIFETIMES}:
         return "Choose when the key expires."
     return None
-
-
-def _refuse_other_sites(request: web.BaseRequest) -> None:
-    """Forms come from our own pages. The cookie is `SameSite=Strict` already; signing in needs no cookie."""
-    site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    origin = request.headers.get("Origin")
-    if site not in ("same-origin", "none") or (origin and urlsplit(origin).netloc != request.host):
-        raise Refusal(403, "this form was sent by another site")
-
-
-async def _read_form(request: web.BaseRequest) -> dict[str, list[str]]:
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise Refusal(415, "send a form")
-    raw = b""
-    async for chunk in request.content.iter_any():
-        raw += chunk
-        if len(raw) > _LARGEST_FORM:
-            raise Refusal(413, "the form is too large")
-    try:
-        return parse_qs(
-            raw.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="replace"
-        )
-    except ValueError:
-        raise Refusal(400, "this is no form") from None
-
-
-def _one(form: dict[str, list[str]], name: str) -> str:
-    return form.get(name, [""])[0]
 
 
 def _html(text: str, status: int = 200) -> web.Response:

@@ -7,10 +7,10 @@ import hmac
 import attrs
 
 from openrelay_async.emulator.answers import Refusal
-from openrelay_async.emulator.areas.account.storage import SESSIONS, USERS, Session
+from openrelay_async.emulator.areas.account.storage import SESSIONS, Session
 from openrelay_async.emulator.authentication import Principal, authenticate
 from openrelay_async.emulator.call import Settings
-from openrelay_async.emulator.secrets import hash_password, hash_token, new_token
+from openrelay_async.emulator.secrets import hash_token, new_token
 from openrelay_async.emulator.storage import Database
 
 LASTING = 3600
@@ -54,25 +54,6 @@ def exchange_token(
     if signed_in is None or signed_in.principal.user_id is None:
         return None
     return _open(database, settings, signed_in.principal.user_id, signed_in.principal.org_id, now, lasting)
-
-
-def exchange_password(
-    database: Database, settings: Settings, email: str, password: str, now: float, lasting: float
-) -> str | None:
-    """A session for an e-mail address and its password."""
-    users = USERS.find(database, email=email.strip().lower())
-    user = users[0] if users else None
-    salt = bytes.fromhex(user.password_salt) if user and user.password_salt else b"nobody has this address"
-    # An unknown address costs as much time as a known one.
-    digest = hash_password(password, salt)
-    if user is None or not user.password_hash or not hmac.compare_digest(digest, user.password_hash):
-        return None
-    return _open(database, settings, user.id, user.org_id, now, lasting)
-
-
-def has_passwords(database: Database) -> bool:
-    """Can anybody sign in with a password?"""
-    return any(user.password_hash for user in USERS.find(database))
 
 
 def end(database: Database, signed_in: SignedIn, now: float) -> None:
