@@ -120,7 +120,7 @@ def _encode(text: str) -> bytes:
 
 
 @overload
-def conceal(value: str | Secret) -> Secret: ...
+def conceal(value: str | Secret) -> Secret: ...  # type: ignore[overload-overlap]  # a str is a Sequence too
 @overload
 def conceal(value: Mapping[str, str | Secret]) -> Mapping[str, Secret]: ...
 @overload
@@ -142,7 +142,10 @@ def _conceal(value: object) -> object:
         return {key: _conceal(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_conceal(item) for item in value]
-    return value
+    if value is None or isinstance(value, Secret | Unset):
+        return value
+    # No text, so it will be refused; until then its type's name is all that the refusal needs of it.
+    return type(type(value).__name__, (), {"__slots__": ()})()
 
 
 class HeaderValue(str):
