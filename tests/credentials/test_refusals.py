@@ -69,7 +69,7 @@ async def test_the_question_after_a_403_stays_within_the_deadline(keys: KeyServe
 
     async def answer(request: web.Request) -> web.Response:
         if request.path == "/v1/whoami":
-            await asyncio.sleep(30)
+            await asyncio.sleep(1)
         return web.json_response({"error": "no", "code": "FORBIDDEN"}, status=403)
 
     keys.answer = answer
@@ -77,7 +77,7 @@ async def test_the_question_after_a_403_stays_within_the_deadline(keys: KeyServe
         began = time.monotonic()
         with pytest.raises(PermissionDenied, match="vms:read") as caught:
             await client.vms.get("vm_1")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 0.9
     assert caught.value.granted == ()
 
 
@@ -195,12 +195,10 @@ def test_scopes_for_what_no_key_may_do_says_so() -> None:
         scopes_for("vms.get")
 
 
-@pytest.mark.parametrize(
-    "operation", sorted(each.id for each in OPERATIONS.values() if not each.session_only)
-)
-def test_scopes_for_one_operation_are_exactly_its_scope(operation: str) -> None:
-    scope = OPERATIONS[operation].scope
-    assert scopes_for([operation]) == ([] if scope is None else [scope])
+def test_scopes_for_one_operation_are_exactly_its_scope() -> None:
+    for operation in OPERATIONS.values():
+        if not operation.session_only:
+            assert scopes_for([operation.id]) == ([] if operation.scope is None else [operation.scope])
 
 
 class Observer:
@@ -261,7 +259,7 @@ async def test_the_emulators_session_says_what_role_it_has(emulator: Emulator) -
 
 async def test_the_organization_question_keeps_its_own_limit(keys: KeyServer) -> None:
     """R3.3: nothing of this makes a call longer than its timeout."""
-    keys.good, keys.delay = {KEY}, 5.0
+    keys.good, keys.delay = {KEY}, 0.5
     async with AsyncClient(KEY, base_url=keys.url) as client:
         with pytest.raises(RequestTimeout):
             await client.vms.list(timeout=0.1)
