@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 from attrs import field, frozen
@@ -11,11 +12,12 @@ from attrs import field, frozen
 from openrelay_async.config import check_integer
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 @frozen
 class BulkResult(Generic[T]):
-    """What became of each call, by its position in what was given."""
+    """What became of each call, by its position in what was given, and in that order."""
 
     results: dict[int, T] = field(factory=dict[int, T])
     errors: dict[int, Exception] = field(factory=dict[int, Exception])
@@ -45,11 +47,17 @@ async def bulk(calls: Iterable[Awaitable[T]], *, limit: int = 100) -> BulkResult
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-        if isinstance(calls, list | tuple):
+        if not isinstance(calls, Iterator):
+            # They exist already: closed, they do not complain that nobody awaited them.
             for _, call in upcoming:
                 if isinstance(call, Coroutine):
                     call.close()
-    return outcome
+    return BulkResult(_by_position(outcome.results), _by_position(outcome.errors))
+
+
+def _by_position(found: dict[int, V]) -> dict[int, V]:
+    """Return the same in the order of the calls, not in that of their ends."""
+    return dict(sorted(found.items(), key=itemgetter(0)))
 
 
 async def _work(upcoming: Iterator[tuple[int, Awaitable[T]]], outcome: BulkResult[T]) -> None:

@@ -7,10 +7,11 @@ once. What a hook raises is noted at DEBUG and breaks nothing.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from attrs import frozen
 
@@ -35,10 +36,11 @@ class CallEvent:
 
 @frozen(kw_only=True)
 class Queued(CallEvent):
-    """All connections are busy: the call waits for one. Told before the wait."""
+    """The call waits for a free connection, or for its turn while the service limits the rate."""
 
     waiting: int
     """Calls that wait already."""
+    reason: Literal["connections", "pacing"] = "connections"
 
 
 @frozen(kw_only=True)
@@ -126,6 +128,12 @@ class Hooks:
                     f"a hook has at least one of the methods {', '.join(EVENTS)}; "
                     f"{type(hook).__name__} has none"
                 )
+            for event in EVENTS:
+                if inspect.iscoroutinefunction(getattr(hook, event, None)):
+                    raise ConfigurationError(
+                        f"{type(hook).__name__}.{event} must not be async: a hook returns at once; "
+                        "let it put the event into a queue that a task of yours reads"
+                    )
         for event in EVENTS:
             methods = tuple(method for hook in hooks if callable(method := getattr(hook, event, None)))
             setattr(self, event, methods)
