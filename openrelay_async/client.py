@@ -22,6 +22,7 @@ from openrelay_async.config import (
     PoolLimits,
     check_clock,
     check_headers,
+    check_rate,
     check_seconds,
     conceal_headers,
     make_user_agent,
@@ -39,6 +40,7 @@ from openrelay_async.key_source import (
     make_key_source,
 )
 from openrelay_async.organization import DefaultOrganization
+from openrelay_async.pacing import Pacing, SharedPace
 from openrelay_async.proxies import check_proxy
 from openrelay_async.raw_request import make_raw_request, read_raw_answer
 from openrelay_async.recording import RecordedResponse
@@ -74,6 +76,8 @@ class AsyncClient(ClientResources):
         clock: time and chance, for tests.
         default_headers: sent with every request.
         app_name: put in front of the User-Agent, such as `trainer/1.4`.
+        max_requests_per_second: a pace never to exceed; without it, only the service's refusals set one.
+        shared_pace: keeps one pace for several processes, such as `openrelay_async.redis_pace.RedisPace`.
 
     Raises:
         ConfigurationError: an argument that cannot work. It names the argument, never a key.
@@ -99,6 +103,8 @@ class AsyncClient(ClientResources):
         clock: Clock = SystemClock(),  # noqa: B008 - has no state
         default_headers: Mapping[str, str] | None = None,
         app_name: str | None = None,
+        max_requests_per_second: float | None = None,
+        shared_pace: SharedPace | None = None,
     ) -> None:
         # First of all, so that no frame that can fail shows a credential.
         given_key, given_proxy = conceal_key(api_key), conceal_key(proxy)
@@ -124,8 +130,14 @@ class AsyncClient(ClientResources):
             made_at=_find_caller(),
         )
         policy = _checked(retry, RetryPolicy, "retry")
+        if max_requests_per_second is not None:
+            check_rate("max_requests_per_second", max_requests_per_second)
         shared = Shared(
-            session=session, budget=RetryBudget(policy), hooks=Hooks(hooks), clock=check_clock(clock)
+            session=session,
+            budget=RetryBudget(policy),
+            hooks=Hooks(hooks),
+            clock=check_clock(clock),
+            pacing=Pacing(endpoints, clock, maximum=max_requests_per_second, shared=shared_pace),
         )
         shared.watch(key_source)
         transport = Transport(

@@ -43,6 +43,19 @@ def check_seconds(name: str, value: object) -> float:
     return float(value)
 
 
+def check_rate(name: str, value: object) -> float:
+    """Return a number of requests a second; it must be above zero.
+
+    Raises:
+        ConfigurationError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigurationError(f"{name} must be a number, not {type(value).__name__}")
+    if not 0 < value < math.inf:
+        raise ConfigurationError(f"{name} must be above 0, not {value}")
+    return float(value)
+
+
 def check_integer(name: str, value: object, *, minimum: int) -> int:
     """Return a whole number of at least `minimum`.
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from weakref import WeakSet
 
 import attrs
@@ -32,10 +33,12 @@ from openrelay_async.key_inquiry import explain_refusal, note_access
 from openrelay_async.key_source import KeySource
 from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
+from openrelay_async.pacing import Governor, Pacing
 from openrelay_async.redaction import Payload, Secret, scrub_text
 from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
 from openrelay_async.retry import RetryBudget, RetryPolicy, decide
 from openrelay_async.retry_after import parse_retry_after
+from openrelay_async.slots import Slots
 
 _REFUSALS = frozenset({401, 403})
 _ONE_ATTEMPT = RetryPolicy(max_attempts=1)
@@ -49,6 +52,7 @@ class Shared:
     budget: RetryBudget
     hooks: Hooks
     clock: Clock
+    pacing: Pacing
     refusing: str | None = None
     """Why no further call is taken."""
     credentials: WeakSet[Credential] = field(factory=WeakSet[Credential], repr=False)
@@ -136,14 +140,23 @@ class Transport:
         if credential is None or request.operation.authentication != "required":
             credential = await self._find_credential(request, timeout)
         attempt, maybe_applied, renewed = 0, False, False
+        governor = shared.pacing.api if request.operation.host == "api" else shared.pacing.inference
         while True:
             attempt += 1
+            if is_paced := governor.is_limiting():
+                await self._await_turn(governor, request, Progress(attempt, deadline, maybe_applied))
             if not pool.slots.take_now():
                 await self._queue(request, pool, Progress(attempt, deadline, maybe_applied))
+                if not is_paced and governor.is_limiting():
+                    # The first 429 came while it stood in the queue: it holds its place until its turn.
+                    progress = Progress(attempt, deadline, maybe_applied)
+                    with _giving_back(pool.slots):
+                        await self._await_turn(governor, request, progress)
                 credential = credential and (self.key_source.current or credential)
             outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
             if isinstance(outcome, HttpResponse):
                 if outcome.status < 300:
+                    governor.note()
                     if request.operation is WHOAMI and credential is not None:
                         note_access(credential, outcome, shared.hooks, clock.wall())
                     return outcome
@@ -160,7 +173,7 @@ class Transport:
             progress = Progress(attempt, deadline, maybe_applied)
             if isinstance(outcome, HttpResponse) and outcome.status in _REFUSALS:
                 raise await self._refusal(request, outcome, credential, pool, progress)
-            delay = self._plan_retry(request, outcome, progress)
+            delay = self._plan_retry(request, outcome, progress, governor)
             maybe_applied = maybe_applied or _may_have_acted(request, outcome)
             await clock.sleep(delay)
             credential = credential and (self.key_source.current or credential)
@@ -272,6 +285,41 @@ class Transport:
                 ended = _describe_end(request, outcome, attempt, elapsed, known=shared.known_secrets())
                 tell(hooks.on_response, ended)
 
+    async def _await_turn(self, governor: Governor, request: HttpRequest, progress: Progress) -> None:
+        """Wait until the service takes another request, as far as its refusals have shown.
+
+        Raises:
+            LocalQueueTimeout: the call's time is too short for that.
+        """
+        operation, shared = request.operation, self.shared
+        if shared.hooks.on_queue:
+            queued = Queued(
+                operation=operation.id,
+                method=operation.http_method,
+                path=operation.path,
+                waiting=governor.waiting,
+                reason="pacing",
+            )
+            tell(shared.hooks.on_queue, queued)
+        remaining = progress.deadline - shared.clock.monotonic()
+        try:
+            async with asyncio.timeout(None if remaining == math.inf else remaining):
+                await governor.enter(again=progress.attempt > 1)
+        except TimeoutError:
+            pass
+        else:
+            return
+        raise LocalQueueTimeout(
+            f"the service limits the rate of requests, and this call's turn did not come within its time "
+            f"({governor.waiting} calls wait)",
+            operation=operation.id,
+            method=operation.http_method,
+            path=operation.path,
+            attempts=progress.attempt - 1,
+            maybe_applied=progress.maybe_applied,
+            idempotency_key=request.idempotency_key,
+        )
+
     async def _queue(self, request: HttpRequest, pool: LoopPool, progress: Progress) -> None:
         """Wait for a connection to be free, and take it.
 
@@ -300,8 +348,10 @@ class Transport:
             idempotency_key=request.idempotency_key,
         )
 
-    def _plan_retry(self, request: HttpRequest, outcome: Outcome, progress: Progress) -> float:
-        """Return the seconds to wait before the next attempt.
+    def _plan_retry(
+        self, request: HttpRequest, outcome: Outcome, progress: Progress, governor: Governor
+    ) -> float:
+        """Return the seconds to wait before the next attempt; after a 429 all calls slow down.
 
         Raises:
             OpenRelayError: there is none, so this is the call's error.
@@ -323,7 +373,12 @@ class Transport:
             remaining=progress.deadline - clock.monotonic(),
             jitter=clock.uniform(0.0, 1.0),
         )
-        if not decision.retry or not shared.budget.spend():
+        refused = isinstance(outcome, HttpResponse) and outcome.status == 429 and body.code != "slow_down"
+        if refused and isinstance(outcome, HttpResponse):
+            wait = self.retry.backoff(progress.attempt) if retry_after is None else retry_after
+            governor.refuse(wait, outcome.headers)
+        # The budget is for a service that fails; one that asks for less is given less by the governor.
+        if not decision.retry or not (refused or shared.budget.spend()):
             raise self._error(request, outcome, body, retry_after, progress)
         self._tell_retry(request, progress.attempt, decision.delay, decision.reason)
         return decision.delay
@@ -361,6 +416,16 @@ class Transport:
             maybe_applied=progress.maybe_applied,
             known=self.shared.known_secrets(),
         )
+
+
+@contextmanager
+def _giving_back(slots: Slots) -> Iterator[None]:
+    """Give a place back if the block fails."""
+    try:
+        yield
+    except BaseException:
+        slots.give_back()
+        raise
 
 
 def _was_done_before(request: HttpRequest, response: HttpResponse, maybe_applied: bool) -> bool:

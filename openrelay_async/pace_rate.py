@@ -1,0 +1,137 @@
+"""How many requests a second a service takes: learned from its refusals, probed upwards. No I/O.
+
+Additive increase and multiplicative decrease, as in TCP: after a 429 all wait as long as the service asks
+and go on a little below the rate that it took; the rate then grows slowly, faster the longer nothing
+happens, until the next 429 or the limit that the service names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+_SAMPLE_EVERY = 32
+"""Requests between two notes of the time: a power of two, so that most requests cost one addition."""
+_WINDOW = 1.0
+"""Seconds over which the rate is measured at least: most services count by the second or longer."""
+_DECREASE = 0.85
+_SHARP_DECREASE = 0.6
+_SOON = 3.0
+"""Seconds after a refusal in which another one says that the rate is far too high."""
+_FIRST = 10.0
+"""Least rate after the first refusal."""
+_GROWTH = 0.02
+"""Part by which the rate grows in a second, at first."""
+_GROWTH_DOUBLES = 15.0
+"""Seconds in which the growth itself doubles."""
+_FASTEST_GROWTH = 0.5
+_QUIET = 60.0
+"""Seconds after the last refusal, with nobody waiting, after which the limit is forgotten."""
+_LOWEST = 0.5
+
+
+class PaceRate:
+    """The rate of one client at one host."""
+
+    __slots__ = (
+        "_ceiling", "_grown_at", "_refused_at", "_samples", "_tokens", "_tokens_at",
+        "blocked_until", "count", "maximum", "rate",
+    )  # fmt: skip
+
+    def __init__(self, maximum: float | None) -> None:
+        """Take the most requests a second that the caller wants."""
+        self.maximum = math.inf if maximum is None else maximum
+        self.rate = self.maximum
+        """Requests a second; infinite while nothing limits them."""
+        self.count = 0
+        """Requests that were answered, or refused, by anything but a 429."""
+        self.blocked_until = -math.inf
+        """Nothing is sent before."""
+        self._ceiling = math.inf
+        self._refused_at = -math.inf
+        self._grown_at = -math.inf
+        self._samples: deque[tuple[float, int]] = deque(maxlen=256)
+        self._tokens = 1.0
+        self._tokens_at = -math.inf
+
+    def is_limited(self) -> bool:
+        return self.rate != math.inf
+
+    def note_sample(self, now: float) -> None:
+        """Note the time; called at every 32nd request."""
+        self._samples.append((now, self.count))
+
+    def is_sample_due(self) -> bool:
+        return self.count % _SAMPLE_EVERY == 0
+
+    def measure(self, now: float) -> float:
+        """Return the requests a second that the service took lately."""
+        began, before = now - _WINDOW, 0
+        for at, count in self._samples:
+            if at > now - _WINDOW:
+                break
+            began, before = at, count
+        return max((self.count - before) / max(now - began, _WINDOW), _LOWEST)
+
+    def refuse(self, now: float, wait: float, named: float | None) -> None:
+        """Take in a 429.
+
+        Args:
+            wait: seconds that the service asks to wait, or that the caller would.
+            named: the rate that the service names, if it does.
+        """
+        if now <= self.blocked_until:
+            # Sent before the last refusal was known: it says nothing new but how long to wait.
+            self.blocked_until = max(self.blocked_until, now + wait)
+            return
+        if self._refused_at == -math.inf:
+            # Few requests tell little of what a service takes: somebody else may have used it up.
+            taken = max(self.measure(now), _FIRST)
+        else:
+            taken = self.rate * (_SHARP_DECREASE if now - self._refused_at < _SOON else _DECREASE)
+        self._ceiling = named if named is not None else math.inf
+        self.rate = max(min(taken, self._ceiling, self.maximum), _LOWEST)
+        self.blocked_until = now + wait
+        self._refused_at = self._grown_at = now + wait
+        self._tokens, self._tokens_at = 0.0, now + wait
+
+    def grow(self, now: float) -> None:
+        """Let the rate grow for the time in which somebody had to wait for it."""
+        elapsed = now - self._grown_at
+        if elapsed <= 0 or self._refused_at == -math.inf:
+            return
+        self._grown_at = now
+        growth = min(_GROWTH * 2.0 ** ((now - self._refused_at) / _GROWTH_DOUBLES), _FASTEST_GROWTH)
+        self.rate = min(self.rate * (1.0 + growth * min(elapsed, 1.0)), self._ceiling, self.maximum)
+
+    def rest(self, now: float) -> None:
+        """Take in that nobody waits: a limit that no longer limits is forgotten."""
+        self._grown_at = now
+        if now - self._refused_at > _QUIET and self.rate != self.maximum:
+            self.rate, self._ceiling, self._refused_at = self.maximum, math.inf, -math.inf
+
+    def take(self, now: float, wanted: int) -> int:
+        """Return how many of so many requests may go now."""
+        if now < self.blocked_until:
+            return 0
+        if not self.is_limited():
+            return wanted
+        if self._tokens_at == -math.inf:
+            self._tokens_at = now
+        # A burst is what comes together in 50 ms: more would be a wave at the service.
+        most = max(1.0, self.rate * 0.05)
+        self._tokens = min(self._tokens + (now - self._tokens_at) * self.rate, most)
+        self._tokens_at = now
+        count = min(wanted, int(self._tokens + 1e-9))
+        self._tokens -= count
+        return count
+
+    def pause(self, now: float, wanted: int) -> float:
+        """Return the seconds after which some of those who wait may go."""
+        if now < self.blocked_until:
+            return self.blocked_until - now
+        missing = min(float(wanted), max(1.0, self.rate * 0.02)) - self._tokens
+        return max(missing / self.rate, 0.001)
+
+    def __repr__(self) -> str:
+        return f"PaceRate({self.rate:.3g} a second)"

@@ -1,0 +1,80 @@
+"""A server that takes so many requests a second and answers 429 to the others: raw, to be cheap."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+VM = json.dumps({"id": "vm_1", "name": "x", "organizationId": "org_1", "status": "running"}).encode()
+
+
+class LimitingServer:
+    """A bucket of tokens, filled with what comes in a second."""
+
+    def __init__(self, per_second: float, *, names_limit: bool = False, retry_after: bool = True) -> None:
+        self.per_second = per_second
+        self.names_limit = names_limit
+        self.retry_after = retry_after
+        self.url = ""
+        self.answers: list[tuple[float, int]] = []
+        self._tokens, self._at = per_second, time.monotonic()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(self._answer())
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            self._writers.discard(writer)
+
+    def _answer(self) -> bytes:
+        now = time.monotonic()
+        self._tokens = min(self.per_second, self._tokens + (now - self._at) * self.per_second)
+        self._at = now
+        status, body, more = 200, VM, ""
+        if self._tokens < 1:
+            wait = max(1, math.ceil((1 - self._tokens) / self.per_second))
+            status, body = 429, b"{}"
+            more = f"Retry-After: {wait}\r\n" if self.retry_after else ""
+        else:
+            self._tokens -= 1
+        if self.names_limit:
+            more += f"X-RateLimit-Limit: {self.per_second:g}\r\nX-RateLimit-Remaining: {self._tokens:.0f}\r\n"
+        self.answers.append((now, status))
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{more}Content-Length: {len(body)}"
+        return f"{head}\r\n\r\n".encode() + body
+
+    def refusals(self) -> int:
+        return sum(status == 429 for _, status in self.answers)
+
+    def wasted_after_first_refusal(self) -> float:
+        """Return the part of refusals among the requests after the first 429."""
+        first = next(i for i, (_, status) in enumerate(self.answers) if status == 429)
+        after = [status for _, status in self.answers[first + 1 :]]
+        return after.count(429) / len(after)
+
+
+@asynccontextmanager
+async def limiting(
+    per_second: float, *, names_limit: bool = False, retry_after: bool = True
+) -> AsyncIterator[LimitingServer]:
+    server = LimitingServer(per_second, names_limit=names_limit, retry_after=retry_after)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    host, port = listening.sockets[0].getsockname()[:2]
+    server.url = f"http://{host}:{port}"
+    try:
+        yield server
+    finally:
+        listening.close()
+        for writer in list(server._writers):
+            writer.close()
+        await listening.wait_closed()

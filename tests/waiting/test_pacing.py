@@ -1,0 +1,212 @@
+"""One pace for all calls of a client."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from openrelay_async import AsyncClient, RetryPolicy, errors
+from openrelay_async.emulator import Emulator
+from openrelay_async.pace_rate import PaceRate
+from openrelay_async.pacing import read_limit
+
+sys.path.insert(0, str(Path(__file__).parent))
+from limiting_server import limiting
+
+
+def make_client(server, **options) -> AsyncClient:
+    return AsyncClient("vl_pacing_0123456789abcdefghijkl", org_id="org_1", base_url=server.url, **options)
+
+
+@pytest.mark.parametrize(
+    ("names_limit", "callers", "limit"), [(False, 500, 500), (True, 150, 300)], ids=["learned", "named"]
+)
+async def test_callers_share_what_a_limited_server_takes(names_limit, callers, limit):
+    """R3.8: ten calls of each caller; faster than the requirement's 50 a second, to take a tenth"""
+    finished: list[float] = []
+    async with limiting(limit, names_limit=names_limit) as server, make_client(server) as client:
+        began = time.monotonic()
+
+        async def call() -> None:
+            for _ in range(10):
+                await client.vms.get("vm_1")
+            finished.append(time.monotonic() - began)
+
+        await asyncio.gather(*(call() for _ in range(callers)))
+    assert len(finished) == callers
+    assert server.wasted_after_first_refusal() <= 0.05
+    assert max(finished) <= 2 * statistics.median(finished)
+    assert max(finished) < 1.6 * callers * 10 / limit
+
+
+async def test_views_slow_down_together():
+    """R3.8"""
+    async with limiting(20, names_limit=True) as server, make_client(server) as client:
+        views = [client.with_options(timeout=20 + number) for number in range(6)]
+        await asyncio.gather(*(view.vms.get("vm_1") for view in views for _ in range(5)))
+    assert server.refusals() <= 30
+    assert len(server.answers) - server.refusals() == 30
+
+
+async def test_nothing_is_sent_before_the_time_the_service_asked_for():
+    """R3.8, R3.4"""
+    async with limiting(10) as server, make_client(server) as client:
+        await asyncio.gather(*(client.vms.get("vm_1") for _ in range(12)))
+        at = [when for when, status in server.answers if status == 429]
+        assert at
+        between = [when for when, status in server.answers if at[-1] < when < at[0] + 0.98]
+        assert between == []
+
+
+async def test_a_most_of_requests_a_second_is_kept():
+    async with limiting(10_000) as server, make_client(server, max_requests_per_second=100) as client:
+        began = time.monotonic()
+        await asyncio.gather(*(client.vms.get("vm_1") for _ in range(60)))
+        assert 0.5 <= time.monotonic() - began < 2
+        assert server.refusals() == 0
+        first = server.answers[0][0]
+        assert sum(when - first < 0.25 for when, _ in server.answers) <= 32
+
+
+async def test_waiting_for_a_turn_is_visible_to_hooks():
+    events = []
+
+    class Hook:
+        def on_queue(self, event):
+            events.append(event)
+
+    async with (
+        limiting(1000) as server,
+        make_client(server, max_requests_per_second=50, hooks=[Hook()]) as client,
+    ):
+        await asyncio.gather(*(client.vms.get("vm_1") for _ in range(5)))
+    assert {event.reason for event in events} == {"pacing"}
+
+
+async def test_a_turn_that_does_not_come_in_time_is_a_local_error():
+    async with limiting(1000) as server, make_client(server, max_requests_per_second=1) as client:
+        await client.vms.get("vm_1")
+        began = time.monotonic()
+        with pytest.raises(errors.LocalQueueTimeout, match="limits the rate"):
+            await client.vms.get("vm_1", timeout=0.1)
+        assert time.monotonic() - began < 0.2
+        assert len(server.answers) == 1
+
+
+async def test_callers_that_give_up_do_not_hold_up_the_others():
+    async with limiting(1000) as server, make_client(server, max_requests_per_second=20) as client:
+        calls = [asyncio.ensure_future(client.vms.get("vm_1")) for _ in range(100)]
+        await asyncio.sleep(0.02)
+        for call in calls[1:-1]:
+            call.cancel()
+        began = time.monotonic()
+        await calls[-1]
+        assert time.monotonic() - began < 1
+        await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_refusal_that_is_not_retried_slows_the_others_down_too():
+    async with limiting(5) as server, make_client(server, retry=RetryPolicy(max_attempts=1)) as client:
+        results = await asyncio.gather(*(client.vms.get("vm_1") for _ in range(8)), return_exceptions=True)
+        assert sum(isinstance(result, errors.RateLimited) for result in results) == 3
+        began = time.monotonic()
+        await client.vms.get("vm_1")
+        assert time.monotonic() - began > 0.5
+
+
+async def test_the_emulator_s_limit_is_kept_to(tmp_path):
+    async with Emulator(rate_limit=50) as emulator, emulator.client() as client:
+        await asyncio.gather(*(client.account.whoami() for _ in range(120)))
+        assert sum(seen.status == 429 for seen in emulator.requests) <= 100
+        assert sum(seen.status == 200 for seen in emulator.requests) == 120
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("inf"), float("nan"), "50", True])
+def test_a_rate_that_is_none_is_refused(rate):
+    with pytest.raises(errors.ConfigurationError, match="max_requests_per_second"):
+        AsyncClient("vl_x", max_requests_per_second=rate)
+
+
+@pytest.mark.parametrize(
+    ("headers", "rate"),
+    [
+        ({}, None),
+        ({"X-RateLimit-Limit": "50"}, 50),
+        ({"RateLimit-Limit": "600", "RateLimit-Reset": "60"}, 10),
+        ({"X-RateLimit-Limit": "600", "X-RateLimit-Reset": "1793491200"}, 600),
+        ({"X-RateLimit-Limit": "0"}, None),
+        ({"X-RateLimit-Limit": "nan"}, None),
+        ({"X-RateLimit-Limit": "1e999"}, None),
+        ({"X-RateLimit-Limit": "many"}, None),
+        ({"X-RateLimit-Limit": "9" * 50}, None),
+    ],
+)
+def test_the_limit_is_read_from_headers(headers, rate):
+    assert read_limit(headers) == rate
+
+
+class TestTheRate:
+    def refused(self, taken: int = 100) -> PaceRate:
+        pace = PaceRate(None)
+        pace.note_sample(0.0)
+        pace.count = taken
+        pace.refuse(1.0, 2.0, None)
+        return pace
+
+    def test_begins_at_what_the_service_took(self):
+        assert self.refused().rate == pytest.approx(100)
+
+    def test_sends_nothing_while_the_service_asks_to_wait(self):
+        pace = self.refused()
+        assert pace.take(2.9, 10) == 0
+        assert pace.take(3.1, 10) >= 1
+
+    def test_is_lowered_once_for_requests_that_were_under_way_together(self):
+        pace = self.refused()
+        for _ in range(50):
+            pace.refuse(1.1, 2.0, None)
+        assert pace.rate == pytest.approx(100)
+
+    def test_falls_sharply_when_the_next_refusal_comes_soon_and_a_little_when_late(self):
+        soon, late = self.refused(), self.refused()
+        soon.refuse(4.0, 1.0, None)
+        late.refuse(20.0, 1.0, None)
+        assert soon.rate == pytest.approx(60)
+        assert late.rate == pytest.approx(85)
+
+    def test_grows_only_while_somebody_waits_for_it_and_faster_with_time(self):
+        pace = self.refused()
+        now = 3.0
+        for _ in range(40):
+            now += 0.25
+            pace.grow(now)
+        early = pace.rate
+        assert 110 < early < 150
+        for _ in range(240):
+            now += 0.25
+            pace.grow(now)
+        assert pace.rate > 10 * early
+
+    def test_never_grows_above_what_the_service_names(self):
+        pace = PaceRate(None)
+        pace.count = 500
+        pace.refuse(1.0, 1.0, 50.0)
+        for step in range(400):
+            pace.grow(2.0 + step)
+        assert pace.rate == 50
+
+    def test_forgets_a_limit_that_limits_nobody_any_more(self):
+        pace = self.refused()
+        pace.rest(40.0)
+        assert pace.is_limited()
+        pace.rest(64.0)
+        assert not pace.is_limited()
+
+    def test_few_requests_before_the_first_refusal_do_not_make_it_slow(self):
+        """Somebody else may have used up what the service takes."""
+        assert self.refused(taken=0).rate == 10
