@@ -162,6 +162,12 @@ class ApiModel:
             fields.append(f"extra=<{', '.join(sorted(self.extra))}>")
         return f"{type(self).__name__}({', '.join(fields)})"
 
+    def _repr_html_(self) -> str:
+        """Return the model as a table, for notebooks."""
+        from openrelay_async.display import show_model  # only notebooks need it
+
+        return show_model(self)
+
     def _shown(self) -> Iterator[tuple[str, object]]:
         for attribute, _, _, _, _ in self.wire_fields:
             value = getattr(self, attribute)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
 from contextlib import aclosing
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import frozen
 
 from openrelay_async.errors import ApiError, BadRequest, Gone, PaginationError, Unprocessable
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 T = TypeVar("T")
 
@@ -21,6 +24,18 @@ class Page(Generic[T]):
     items: list[T]
     next_cursor: str | None
     """Asks for the page after this one (`cursor=`); `None` on the last."""
+
+    def _repr_html_(self) -> str:
+        """Return the page as a table, for notebooks."""
+        from openrelay_async.display import show_page  # only notebooks need it
+
+        return show_page(self.items, self.next_cursor)
+
+    def to_pandas(self) -> DataFrame:
+        """Return the items as a pandas `DataFrame`, see `list_to_frame`."""
+        from openrelay_async.frames import list_to_frame  # pandas is an extra
+
+        return list_to_frame(self.items)
 
 
 FetchPage = Callable[[str | None], Awaitable[Page[T]]]
@@ -75,6 +90,12 @@ class PagedCall(Generic[T]):
             async for item in items:
                 return item
         return None
+
+    async def to_pandas(self) -> DataFrame:
+        """Return every item in a pandas `DataFrame`, see `list_to_frame`."""
+        from openrelay_async.frames import list_to_frame  # pandas is an extra
+
+        return list_to_frame(await self._collect())
 
     async def _collect(self) -> list[T]:
         collected: list[T] = []

@@ -6,12 +6,16 @@ import os
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import aclosing, closing, suppress
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from openrelay_async.download import DownloadCall
 from openrelay_async.errors import BridgeError
+from openrelay_async.frames import list_to_frame
 from openrelay_async.pagination import Page, PagedCall
 from openrelay_sync.resource import Bridge
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 T = TypeVar("T")
 
@@ -83,6 +87,10 @@ class SyncPagedCall(Generic[T]):
                 given before.
         """
         return iterate(self._bridge, self._call.pages())
+
+    def to_pandas(self) -> DataFrame:
+        """Return every item in a pandas `DataFrame`, see `list_to_frame`."""
+        return list_to_frame(self.all())
 
     def first(self) -> T | None:
         """Return the first item, or `None` of an empty list; no page after the one that has it is read."""

@@ -17,6 +17,9 @@ LAYERS: dict[str, list[str]] = {
         "key_access",
         "decoded_values",
         "structuring",
+        "cells",
+        "display",
+        "frames",
         "model",
         "cattrs_hooks",
         "signatures",
@@ -85,7 +88,7 @@ LAYERS: dict[str, list[str]] = {
     ],
     "hand-written additions to generated resources": ["resources.*"],
     "the client": ["client_resources", "client", "leases", ""],
-    "on top of it": ["emulator.*", "keys", "display", "distributed", "pytest_plugin", "demo"],
+    "on top of it": ["emulator.*", "keys", "progress", "distributed", "pytest_plugin", "demo"],
 }
 """Modules of `openrelay_async` from the top down; `""` is the package itself."""
 
