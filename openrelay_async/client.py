@@ -28,6 +28,7 @@ from openrelay_async.config import (
     make_user_agent,
     resolve_endpoints,
 )
+from openrelay_async.display import show_lists_in_notebook
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.hooks import Hooks
 from openrelay_async.http_session import HttpSession
@@ -154,6 +155,8 @@ class AsyncClient(ClientResources):
             org_id = _check_org(org_id)
         self._calls = ClientCalls.over(transport, org_id)
         self._owns_connections = True
+        if "IPython" in sys.modules:
+            show_lists_in_notebook()
 
     def __repr__(self) -> str:
         if "_calls" not in self.__dict__:
