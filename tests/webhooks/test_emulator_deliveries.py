@@ -278,7 +278,7 @@ async def test_every_event_arrives_although_emulator_and_receiver_are_killed(tmp
         "--db",
         str(tmp_path / "emulator.db"),
         "--speed",
-        "30",
+        "40",
         "--json",
     )
     emulator = Program(*arguments, "--port", "0")
