@@ -7,7 +7,17 @@ it imports.
 from __future__ import annotations
 
 LAYERS: dict[str, list[str]] = {
-    "values": ["version", "unset", "redaction", "errors", "clock", "operation", "fork_guard"],
+    "values": [
+        "version",
+        "unset",
+        "key_shapes",
+        "redaction",
+        "log_redaction",
+        "errors",
+        "clock",
+        "operation",
+        "fork_guard",
+    ],
     "pure policy: no await, no I/O": [
         "config",
         "wire",
@@ -23,6 +33,7 @@ LAYERS: dict[str, list[str]] = {
         "model",
         "cattrs_hooks",
         "signatures",
+        "key_destination",
         "hooks",
         "orders",
     ],
@@ -34,6 +45,7 @@ LAYERS: dict[str, list[str]] = {
     ],
     "requests and answers": [
         "models",
+        "rotation",
         "download",
         "upload",
         "pagination",
@@ -76,7 +88,15 @@ LAYERS: dict[str, list[str]] = {
         "raw_request",
         "bulk_calls",
     ],
-    "resources": ["resource", "calls", "fleets", "generated.resources.*", "availability", "machines"],
+    "resources": [
+        "resource",
+        "calls",
+        "fleets",
+        "generated.resources.*",
+        "rotation_run",
+        "availability",
+        "machines",
+    ],
     "webhooks": [
         "events",
         "webhook_secrets",
@@ -87,7 +107,7 @@ LAYERS: dict[str, list[str]] = {
         "webhooks",
     ],
     "hand-written additions to generated resources": ["resources.*"],
-    "the client": ["client_resources", "client", "leases", ""],
+    "the client": ["client_resources", "client", "device_login", "leases", ""],
     "on top of it": ["emulator.*", "keys", "progress", "distributed", "pytest_plugin", "demo"],
 }
 """Modules of `openrelay_async` from the top down; `""` is the package itself."""
