@@ -51,7 +51,7 @@ def count_unsent(transport: asyncio.BaseTransport) -> int:
     own_socket = transport.get_extra_info("socket")
     try:
         answer = fcntl.ioctl(own_socket.fileno(), termios.TIOCOUTQ, bytes(struct.calcsize("i")))
-    except (AttributeError, OSError, NameError):
+    except (AttributeError, OSError, ValueError, NameError):
         # Closed, or a system that does not tell.
         return 0
     return int.from_bytes(answer, sys.byteorder)
