@@ -41,6 +41,24 @@ async def client(running: RecordingServer) -> AsyncIterator[AsyncClient]:
         yield client
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def inference() -> AsyncIterator[RecordingServer]:
+    async with running_server() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def two_hosts(
+    server: RecordingServer, inference: RecordingServer
+) -> AsyncIterator[tuple[AsyncClient, RecordingServer]]:
+    """A client whose inference host is another server, and that server."""
+    inference.reset()
+    async with AsyncClient(
+        KEY, base_url=server.url, inference_url=inference.url, org_id="org_home"
+    ) as client:
+        yield client, inference
+
+
 class ResponseOfToday(aiohttp.ClientResponse):
     """A response with the argument that aiohttp 3.14 wants and aioresponses 0.7.9 does not give."""
 

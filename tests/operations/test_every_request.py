@@ -27,6 +27,15 @@ async def test_request_is_what_the_description_asks_for(case, client, server):
         compare(case, call, server.take())
 
 
+@pytest.mark.parametrize("case", all_cases(), ids=repr)
+async def test_request_goes_to_the_host_of_its_operation(case, two_hosts, server):
+    client, inference = two_hosts
+    server.default = inference.default = sample_answer(case)
+    call = rounds(case, 0)[0]
+    await getattr(getattr(client, case.resource), case.method)(*call.args, **call.kwargs)
+    assert [len(server.seen), len(inference.seen)] == ([0, 1] if case.inference else [1, 0])
+
+
 def compare(case: Case, call: Call, seen: Seen) -> None:
     assert (seen.method, seen.path) == (case.http_method, call.path)
     assert QUERY.fullmatch(seen.query)

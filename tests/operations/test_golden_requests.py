@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-import pytest_asyncio
 
 from openrelay_async import AsyncClient, Secret, errors, models
 
 from .answers import BYTES, SCRIPT, sample_answer, sample_json
 from .conftest import KEY
 from .description import case
-from .recording_server import Answer, RecordingServer, Seen, answer_json, running_server
+from .recording_server import Answer, Seen, answer_json
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,21 +25,19 @@ def dump(seen: Seen) -> str:
     return "\n".join(lines).replace(KEY, "KEY") + ("\n\n" + seen.body.decode() if seen.body else "")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def inference() -> AsyncIterator[RecordingServer]:
-    async with running_server() as server:
-        yield server
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def two_hosts(
-    server: RecordingServer, inference: RecordingServer
-) -> AsyncIterator[tuple[AsyncClient, RecordingServer]]:
-    """A client whose inference host is another server, and that server."""
-    inference.reset()
-    async with AsyncClient(KEY, base_url=server.url, inference_url=inference.url) as client:
-        yield client, inference
-    assert server.seen == [], "nothing of the inference host goes to the API's"
+async def test_headers_of_every_request(client, server):
+    server.default = sample_answer(case("whoami"))
+    await client.account.whoami()
+    headers = dict(server.take().headers)
+    version = headers.pop("User-Agent")
+    assert version.startswith("openrelay-async/")
+    assert " python/3." in version
+    assert headers == {
+        "Host": server.url.removeprefix("http://"),
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+        "Authorization": f"Bearer {KEY}",
+    }
 
 
 async def test_whoami(client, server):
