@@ -57,6 +57,7 @@ class Poller(Generic[R]):
         self._look_requests = 0
         self._next_at = -math.inf
         self._soonest = -math.inf
+        self._floor = -math.inf
 
     def __repr__(self) -> str:
         waiting, watching = len(self.roster.entries), len(self.watches)
@@ -108,12 +109,15 @@ class Poller(Generic[R]):
         early = False
         try:
             while self.is_wanted():
+                began = self._clock.monotonic()
                 await self._look(early)
                 if not self.is_wanted():
                     break
                 delay = self._plan()
                 now = self._clock.monotonic()
-                self._next_at = min(now + delay, self._next_at) if early else now + delay
+                # A look that was spread over the interval is followed by the next one at once.
+                following = max(began + delay, now + delay / self._pages, self._floor)
+                self._next_at = min(following, self._next_at) if early else following
                 early = await self._timer.pause(self._next_at, self._soonest)
         except BaseException as error:
             if self._task is own:
@@ -329,6 +333,7 @@ class Poller(Generic[R]):
             delay = pace.after_failure(delay, self._failed_looks, self.roster.longest_interval())
             floor = failure.retry_after or 0.0
         delay = max(floor, delay * clock.uniform(1.0 - pace.jitter, 1.0 + pace.jitter))
+        self._floor = clock.monotonic() + floor
         self._soonest = clock.monotonic() + max(floor, min(delay, pace.shortest))
         if self._hooks.on_wait_tick:
             tick = WaitTick(

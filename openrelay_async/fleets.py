@@ -9,7 +9,7 @@ from typing import Generic, TypeVar, cast
 from attrs import frozen
 
 from openrelay_async.fleet import Poller
-from openrelay_async.lifecycles import Goal
+from openrelay_async.lifecycles import Goal, Lifecycle
 from openrelay_async.poll_source import Source
 from openrelay_async.redaction import scrub_text
 from openrelay_async.resource import Calls
@@ -46,14 +46,19 @@ class Fleet(Generic[R]):
     org_id: str | None = None
     parent: str | None = None
 
+    def _place(self) -> _Place:
+        key_source = self.calls.transport.key_source
+        return _Place(
+            asyncio.get_running_loop(), self.source.lifecycle.noun, self.org_id, self.parent, key_source
+        )
+
     def _poller(self) -> Poller[R]:
         """Return the poller for the running loop; make it if there is none."""
         transport = self.calls.transport
-        pollers, loop = transport.shared.pollers, asyncio.get_running_loop()
-        place = _Place(loop, self.source.lifecycle.noun, self.org_id, self.parent, transport.key_source)
+        pollers, place = transport.shared.pollers, self._place()
         found = pollers.get(place)
         if found is not None:
-            return cast("Poller[R]", found)
+            return cast("_Shared[R]", found).poller
         for other in [other for other in pollers if isinstance(other, _Place) and other.loop.is_closed()]:
             pollers.pop(other, None)
         shared = transport.shared
@@ -69,7 +74,7 @@ class Fleet(Generic[R]):
             scrub=scrub,
         )
         poller = Poller(self.source, roster, shared, lambda: pollers.pop(place, None))
-        pollers[place] = poller
+        pollers[place] = _Shared(self, poller)
         return poller
 
     async def wait(
@@ -100,8 +105,7 @@ class Fleet(Generic[R]):
         sink: asyncio.Future[R | None] | Sink[R],
         resumed: WaitToken | None = None,
     ) -> Waiter[R]:
-        if not isinstance(resource_id, str) or not resource_id:
-            raise TypeError(f"a {self.source.lifecycle.noun}'s id must be text, and not empty")
+        _check_id(resource_id, self.source.lifecycle.noun)
         now = self.calls.transport.shared.clock.monotonic()
         waiter = poller.roster.join(resource_id, goal, options, on_update, sink, now, resumed)
         poller.start()
@@ -181,11 +185,21 @@ class Fleet(Generic[R]):
 
     def look_now(self) -> None:
         """Let the poller look soon, if there is one in the running loop."""
-        transport = self.calls.transport
-        loop = asyncio.get_running_loop()
-        place = _Place(loop, self.source.lifecycle.noun, self.org_id, self.parent, transport.key_source)
-        if place in transport.shared.pollers:
+        if self._place() in self.calls.transport.shared.pollers:
             self._poller().start(hurry=True)
+
+
+@frozen(eq=False)
+class _Shared(Generic[R]):
+    """What is found by its place while somebody waits."""
+
+    fleet: Fleet[R]
+    poller: Poller[R]
+
+
+def _check_id(resource_id: object, noun: str) -> None:
+    if not isinstance(resource_id, str) or not resource_id:
+        raise TypeError(f"a {noun}'s id must be text, and not empty")
 
 
 def _check_ids(resource_ids: Iterable[str]) -> Sequence[str]:
@@ -194,7 +208,29 @@ def _check_ids(resource_ids: Iterable[str]) -> Sequence[str]:
     return list(resource_ids)
 
 
-async def find_fleet(calls: Calls, make_source: MakeSource[R], org_id: str | None) -> Fleet[R]:
+def get_fleet(
+    calls: Calls,
+    lifecycle: Lifecycle,
+    make_source: MakeSource[R],
+    org_id: str | None = None,
+    parent: str | None = None,
+) -> Fleet[R]:
+    """Return the fleet of a kind; while somebody waits there, the same one: thousands of waits hold it.
+
+    Args:
+        org_id: the organization, where the API asks for one.
+        parent: the Kubernetes cluster of node pools.
+    """
+    transport = calls.transport
+    place = _Place(asyncio.get_running_loop(), lifecycle.noun, org_id, parent, transport.key_source)
+    found = transport.shared.pollers.get(place)
+    if found is not None:
+        return cast("_Shared[R]", found).fleet
+    return Fleet(calls, make_source(calls.without_retries(), org_id), org_id, parent)
+
+
+async def find_fleet(
+    calls: Calls, lifecycle: Lifecycle, make_source: MakeSource[R], org_id: str | None
+) -> Fleet[R]:
     """Return the fleet of an organization: the given one, or the client's."""
-    found = await calls.find_organization(org_id)
-    return Fleet(calls, make_source(calls.without_retries(), found), found)
+    return get_fleet(calls, lifecycle, make_source, await calls.find_organization(org_id))

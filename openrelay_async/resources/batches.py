@@ -6,7 +6,7 @@ import builtins
 from collections.abc import AsyncGenerator, Iterable
 from typing import Literal, cast
 
-from openrelay_async.fleets import Fleet
+from openrelay_async.fleets import get_fleet
 from openrelay_async.generated import operations
 from openrelay_async.generated.models.batches import BatchObject
 from openrelay_async.generated.resources.batches import Batches as GeneratedBatches
@@ -69,7 +69,7 @@ class Batches(GeneratedBatches):
             NotFound: no such batch.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _batch_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, BATCHES, _batch_source)
         return cast("BatchObject", await fleet.wait(id, until, options, on_update))
 
     async def resume_wait(
@@ -88,7 +88,7 @@ class Batches(GeneratedBatches):
         """
         resumed = WaitToken.decode(token, BATCHES.kind)
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _batch_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, BATCHES, _batch_source)
         return cast("BatchObject", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
 
     async def wait_all(
@@ -107,7 +107,7 @@ class Batches(GeneratedBatches):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _batch_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, BATCHES, _batch_source)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -126,7 +126,7 @@ class Batches(GeneratedBatches):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _batch_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, BATCHES, _batch_source)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -141,7 +141,7 @@ class Batches(GeneratedBatches):
     ) -> AsyncGenerator[WaitOutcome[BatchObject], None]:
         """Yield a `WaitOutcome` for each batch as its wait ends: with it, or with the error."""
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _batch_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, BATCHES, _batch_source)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -162,7 +162,7 @@ class Batches(GeneratedBatches):
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
         """
-        fleet = Fleet(self._calls, _batch_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, BATCHES, _batch_source)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -172,4 +172,4 @@ class Batches(GeneratedBatches):
 
     async def look_now(self) -> None:
         """Let waits and watches on batches in this event loop poll now: what a webhook receiver does."""
-        Fleet(self._calls, _batch_source(self._calls.without_retries(), None)).look_now()
+        get_fleet(self._calls, BATCHES, _batch_source).look_now()

@@ -158,7 +158,7 @@ class Clusters(GeneratedClusters):
             NotFound: no such cluster.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _cluster_source, org_id)
+        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
         return cast("ClusterSummary", await fleet.wait(id, until, options, on_update))
 
     def lease(
@@ -243,7 +243,7 @@ class Clusters(GeneratedClusters):
         """
         resumed = WaitToken.decode(token, CLUSTERS.kind)
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _cluster_source, resumed.org_id)
+        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, resumed.org_id)
         return cast(
             "ClusterSummary", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed)
         )
@@ -265,7 +265,7 @@ class Clusters(GeneratedClusters):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _cluster_source, org_id)
+        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -285,7 +285,7 @@ class Clusters(GeneratedClusters):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _cluster_source, org_id)
+        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -301,7 +301,7 @@ class Clusters(GeneratedClusters):
     ) -> AsyncGenerator[WaitOutcome[ClusterSummary], None]:
         """Yield a `WaitOutcome` for each cluster as its wait ends: with it, or with the error."""
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _cluster_source, org_id)
+        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -323,7 +323,7 @@ class Clusters(GeneratedClusters):
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
             org_id: organization id; by default the client's organization.
         """
-        fleet = await find_fleet(self._calls, _cluster_source, org_id)
+        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -333,4 +333,4 @@ class Clusters(GeneratedClusters):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on clusters in this event loop poll now: what a webhook receiver does."""
-        (await find_fleet(self._calls, _cluster_source, org_id)).look_now()
+        (await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)).look_now()

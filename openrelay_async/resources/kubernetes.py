@@ -6,7 +6,7 @@ import builtins
 from collections.abc import AsyncGenerator, Iterable
 from typing import Literal, cast, overload
 
-from openrelay_async.fleets import Fleet
+from openrelay_async.fleets import get_fleet
 from openrelay_async.generated import operations
 from openrelay_async.generated.models.kubernetes import (
     KubernetesCluster,
@@ -110,7 +110,7 @@ class Kubernetes(GeneratedKubernetes):
             NotFound: no such Kubernetes cluster.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _kubernetes_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
         return cast("KubernetesCluster | None", await fleet.wait(id, until, options, on_update))
 
     async def resume_wait(
@@ -129,7 +129,7 @@ class Kubernetes(GeneratedKubernetes):
         """
         resumed = WaitToken.decode(token, KUBERNETES.kind)
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _kubernetes_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
         return await fleet.wait(resumed.id, resumed.until, options, on_update, resumed)
 
     async def wait_all(
@@ -148,7 +148,7 @@ class Kubernetes(GeneratedKubernetes):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _kubernetes_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -167,7 +167,7 @@ class Kubernetes(GeneratedKubernetes):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _kubernetes_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -182,7 +182,7 @@ class Kubernetes(GeneratedKubernetes):
     ) -> AsyncGenerator[WaitOutcome[AnyCluster], None]:
         """Yield a `WaitOutcome` for each Kubernetes cluster as its wait ends: with it, or with the error."""
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, _kubernetes_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -203,7 +203,7 @@ class Kubernetes(GeneratedKubernetes):
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
         """
-        fleet = Fleet(self._calls, _kubernetes_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -213,7 +213,7 @@ class Kubernetes(GeneratedKubernetes):
 
     async def look_now(self) -> None:
         """Let waits and watches in this event loop poll now: what a webhook receiver does."""
-        Fleet(self._calls, _kubernetes_source(self._calls.without_retries(), None)).look_now()
+        get_fleet(self._calls, KUBERNETES, _kubernetes_source).look_now()
 
     @overload
     async def wait_node_pool(
@@ -260,6 +260,9 @@ class Kubernetes(GeneratedKubernetes):
         The other arguments and the errors are those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        source = _node_pool_source(self._calls.without_retries(), id)
-        fleet = Fleet(self._calls, source, parent=id)
+
+        def make_source(calls: Calls, _: str | None) -> Source[KubernetesNodePool]:
+            return _node_pool_source(calls, id)
+
+        fleet = get_fleet(self._calls, NODE_POOLS, make_source, parent=id)
         return await fleet.wait(node_pool_id, until, options, on_update)

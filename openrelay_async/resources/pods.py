@@ -10,7 +10,7 @@ from typing import Literal, Unpack, cast
 
 from openrelay_async.availability import given_count, has_free_units
 from openrelay_async.capacity import create_when_possible
-from openrelay_async.fleets import Fleet
+from openrelay_async.fleets import get_fleet
 from openrelay_async.generated.models.shared import VmSummary
 from openrelay_async.generated.resources.pods import Pods as GeneratedPods
 from openrelay_async.generated.resources.vms import Vms as GeneratedVms
@@ -128,7 +128,7 @@ class Pods(GeneratedPods):
             NotFound: no such pod.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, pod_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, PODS, pod_source)
         return cast("AnyVm", await fleet.wait(id, until, options, on_update))
 
     def lease(
@@ -214,7 +214,7 @@ class Pods(GeneratedPods):
         """
         resumed = WaitToken.decode(token, PODS.kind)
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, pod_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, PODS, pod_source)
         return cast("AnyVm", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
 
     async def wait_all(
@@ -233,7 +233,7 @@ class Pods(GeneratedPods):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, pod_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, PODS, pod_source)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -252,7 +252,7 @@ class Pods(GeneratedPods):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, pod_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, PODS, pod_source)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -267,7 +267,7 @@ class Pods(GeneratedPods):
     ) -> AsyncGenerator[WaitOutcome[AnyVm], None]:
         """Yield a `WaitOutcome` for each pod as its wait ends: with it, or with the error."""
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = Fleet(self._calls, pod_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, PODS, pod_source)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -288,7 +288,7 @@ class Pods(GeneratedPods):
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
         """
-        fleet = Fleet(self._calls, pod_source(self._calls.without_retries(), None))
+        fleet = get_fleet(self._calls, PODS, pod_source)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -298,4 +298,4 @@ class Pods(GeneratedPods):
 
     async def look_now(self) -> None:
         """Let waits and watches on pods in this event loop poll now: what a webhook receiver does."""
-        Fleet(self._calls, pod_source(self._calls.without_retries(), None)).look_now()
+        get_fleet(self._calls, PODS, pod_source).look_now()

@@ -71,7 +71,7 @@ class Snapshots(GeneratedSnapshots):
             NotFound: no such snapshot.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _snapshot_source, org_id)
+        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
         return cast("Snapshot", await fleet.wait(id, until, options, on_update))
 
     async def resume_wait(
@@ -90,7 +90,7 @@ class Snapshots(GeneratedSnapshots):
         """
         resumed = WaitToken.decode(token, SNAPSHOTS.kind)
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _snapshot_source, resumed.org_id)
+        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, resumed.org_id)
         return cast("Snapshot", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
 
     async def wait_all(
@@ -110,7 +110,7 @@ class Snapshots(GeneratedSnapshots):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _snapshot_source, org_id)
+        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -130,7 +130,7 @@ class Snapshots(GeneratedSnapshots):
         those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _snapshot_source, org_id)
+        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -146,7 +146,7 @@ class Snapshots(GeneratedSnapshots):
     ) -> AsyncGenerator[WaitOutcome[Snapshot], None]:
         """Yield a `WaitOutcome` for each snapshot as its wait ends: with it, or with the error."""
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, _snapshot_source, org_id)
+        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -168,7 +168,7 @@ class Snapshots(GeneratedSnapshots):
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
             org_id: organization id; by default the client's organization.
         """
-        fleet = await find_fleet(self._calls, _snapshot_source, org_id)
+        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -178,4 +178,4 @@ class Snapshots(GeneratedSnapshots):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on snapshots in this event loop poll now: what a webhook receiver does."""
-        (await find_fleet(self._calls, _snapshot_source, org_id)).look_now()
+        (await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)).look_now()

@@ -198,7 +198,7 @@ class Vms(GeneratedVms):
             NotFound: no such VM.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, vm_source, org_id)
+        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
         return cast("AnyVm", await fleet.wait(id, until, options, on_update))
 
     def lease(
@@ -285,7 +285,7 @@ class Vms(GeneratedVms):
         """
         resumed = WaitToken.decode(token, VMS.kind)
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, vm_source, resumed.org_id)
+        fleet = await find_fleet(self._calls, VMS, vm_source, resumed.org_id)
         return cast("AnyVm", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
 
     async def wait_all(
@@ -304,7 +304,7 @@ class Vms(GeneratedVms):
         The first error ends it; `as_completed` gives results and errors apart. Arguments are those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, vm_source, org_id)
+        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -323,7 +323,7 @@ class Vms(GeneratedVms):
         If none reaches the goal, the last error is raised. Arguments are those of `wait`.
         """
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, vm_source, org_id)
+        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -337,9 +337,9 @@ class Vms(GeneratedVms):
         on_update: OnUpdate[AnyVm] | None = None,
         org_id: str | None = None,
     ) -> AsyncGenerator[WaitOutcome[AnyVm], None]:
-        """Yield a `WaitOutcome` for each VM as its wait ends: the VM, or the error. Arguments as in `wait`."""
+        """Yield a `WaitOutcome` for each VM as its wait ends: the VM, or the error."""
         options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, vm_source, org_id)
+        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -364,7 +364,7 @@ class Vms(GeneratedVms):
         Raises:
             Unauthenticated, PermissionDenied: the key may not list VMs.
         """
-        fleet = await find_fleet(self._calls, vm_source, org_id)
+        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -374,4 +374,4 @@ class Vms(GeneratedVms):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on VMs in this event loop poll now: what a webhook receiver does."""
-        (await find_fleet(self._calls, vm_source, org_id)).look_now()
+        (await find_fleet(self._calls, VMS, vm_source, org_id)).look_now()

@@ -1,0 +1,179 @@
+"""One pace for all processes that share a Redis: `AsyncClient(shared_pace=RedisPace("redis://…"))`.
+
+Needs the extra `redis`. The rate is kept in Redis with Redis' own time, and changed by scripts that run
+there as one step. Without Redis a client goes on by itself, at a slow fixed pace while a limit was known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any, Protocol, cast
+
+from openrelay_async.redaction import Secret
+
+logger = logging.getLogger("openrelay_async")
+
+_KNOWN_FOR = 1.0
+"""Seconds for which a client believes what Redis said of a limit."""
+_WITHOUT_REDIS = (1, 0.1)
+
+# KEYS[1]: the pace. ARGV[1]: how many want to go. Returns how many may, and milliseconds until more may;
+# -1 for the milliseconds where nothing limits.
+_RESERVE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+local wanted = tonumber(ARGV[1])
+local row = redis.call('HMGET', KEYS[1], 'rate', 'blocked', 'refused', 'grown', 'tokens', 'at')
+if not row[1] then return {wanted, -1} end
+local rate, blocked, refused = tonumber(row[1]), tonumber(row[2]), tonumber(row[3])
+local grown, tokens, at = tonumber(row[4]), tonumber(row[5]), tonumber(row[6])
+if now < blocked then return {0, math.ceil((blocked - now) * 1000)} end
+if now - refused > 60 and now - grown > 10 then
+  redis.call('DEL', KEYS[1])
+  return {wanted, -1}
+end
+local growth = math.min(0.02 * 2 ^ ((now - refused) / 15), 0.5)
+rate = rate * (1 + growth * math.min(now - grown, 1))
+tokens = math.min(tokens + (now - at) * rate, math.max(1, rate * 0.05))
+local count = math.min(wanted, math.floor(tokens + 1e-9))
+tokens = tokens - count
+redis.call('HSET', KEYS[1], 'rate', tostring(rate), 'grown', tostring(now), 'tokens', tostring(tokens), 'at', tostring(now))
+local missing = math.min(math.max(wanted - count, 1), math.max(1, rate * 0.02)) - tokens
+return {count, math.max(1, math.ceil(missing / rate * 1000))}
+"""  # noqa: E501 - Lua
+
+# KEYS[1]: the pace. ARGV[1]: seconds to wait. ARGV[2]: requests a second that this client had through.
+_REFUSE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+local wait, taken = tonumber(ARGV[1]), tonumber(ARGV[2])
+local row = redis.call('HMGET', KEYS[1], 'rate', 'blocked', 'refused')
+local rate, blocked, refused = tonumber(row[1] or '0'), tonumber(row[2] or '0'), tonumber(row[3] or '0')
+if now <= blocked then
+  redis.call('HSET', KEYS[1], 'blocked', tostring(math.max(blocked, now + wait)))
+  return 0
+end
+if not row[1] then
+  rate = math.max(taken, 10)
+elseif now - refused < 3 then
+  rate = math.max(rate * 0.6, 0.5)
+else
+  rate = math.max(rate * 0.85, 0.5)
+end
+local after = tostring(now + wait)
+redis.call('HSET', KEYS[1], 'rate', tostring(rate), 'blocked', after, 'refused', after, 'grown', after, 'tokens', '0', 'at', after)
+redis.call('EXPIRE', KEYS[1], 3600)
+return 1
+"""  # noqa: E501 - Lua
+
+
+class _Redis(Protocol):
+    """What is used of `redis.asyncio.Redis`, whose own types leave open whether a result is awaited."""
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: str) -> object: ...
+    async def exists(self, *names: str) -> int: ...
+    async def aclose(self) -> None: ...
+
+
+class RedisPace:
+    """A pace in Redis.
+
+    Args:
+        url: of the Redis server, such as `redis://localhost:6379/0`; a password in it is never shown.
+        name: clients with the same name share a pace: use one for each API key, whose limit it is.
+
+    Raises:
+        ImportError: the extra `redis` is not installed.
+    """
+
+    def __init__(self, url: str | Secret, *, name: str = "default") -> None:
+        self._url = Secret(url)
+        del url
+        self.name = name
+        self._clients: dict[asyncio.AbstractEventLoop, _Redis] = {}
+        self._limited: dict[str, float] = {}
+        self._asked: dict[str, float] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+        _load()
+
+    def __repr__(self) -> str:
+        return f"RedisPace(name={self.name!r})"
+
+    def limits(self, host: str) -> bool:
+        """Return whether requests are to be reserved; asks Redis once a second in the background."""
+        now = time.monotonic()
+        if now - self._asked.get(host, -1e9) > _KNOWN_FOR:
+            self._asked[host] = now
+            task = asyncio.get_running_loop().create_task(self._ask(host))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+        return now < self._limited.get(host, -1e9)
+
+    async def reserve(self, host: str, wanted: int) -> tuple[int, float]:
+        """Return how many requests may go now, and the seconds until more may."""
+        try:
+            row = await self._redis().eval(_RESERVE, 1, self._key(host), str(wanted))
+        except _load().RedisError as error:
+            logger.debug("no shared pace: %s", type(error).__name__)
+            return _WITHOUT_REDIS
+        count, pause = cast("tuple[int, int]", row)
+        if pause < 0:
+            self._limited.pop(host, None)
+            return count, 0.001
+        self._limited[host] = time.monotonic() + 10 * _KNOWN_FOR
+        return count, pause / 1000
+
+    async def refuse(self, host: str, wait: float, taken: float) -> None:
+        """Tell all of a 429."""
+        self._limited[host] = time.monotonic() + wait + 10 * _KNOWN_FOR
+        try:
+            await self._redis().eval(_REFUSE, 1, self._key(host), str(wait), str(taken))
+        except _load().RedisError as error:
+            logger.debug("no shared pace: %s", type(error).__name__)
+
+    async def aclose(self) -> None:
+        """Close the connections of the running loop."""
+        redis = self._clients.pop(asyncio.get_running_loop(), None)
+        for task in list(self._asking):
+            task.cancel()
+        await asyncio.gather(*self._asking, return_exceptions=True)
+        if redis is not None:
+            await redis.aclose()
+
+    async def _ask(self, host: str) -> None:
+        try:
+            limited = await self._redis().exists(self._key(host))
+        except _load().RedisError as error:
+            logger.debug("no shared pace: %s", type(error).__name__)
+            return
+        if limited:
+            self._limited[host] = max(time.monotonic() + 10 * _KNOWN_FOR, self._limited.get(host, 0.0))
+
+    def _key(self, host: str) -> str:
+        return f"openrelay:pace:{self.name}:{host}"
+
+    def _redis(self) -> _Redis:
+        loop = asyncio.get_running_loop()
+        redis = self._clients.get(loop)
+        if redis is None:
+            for other in [other for other in self._clients if other.is_closed()]:
+                self._clients.pop(other, None)
+            redis = self._clients[loop] = _load().from_url(self._url.reveal())
+        return redis
+
+
+def _load() -> Any:
+    try:
+        from redis import asyncio as redis
+        from redis.exceptions import RedisError
+    except ImportError:
+        raise ImportError("RedisPace needs the extra: pip install 'openrelay-async[redis]'") from None
+    return _Loaded(redis.from_url, RedisError)
+
+
+class _Loaded:
+    def __init__(self, from_url: Any, error: type[Exception]) -> None:
+        self.from_url = from_url
+        self.RedisError = error
