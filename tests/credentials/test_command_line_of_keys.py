@@ -80,7 +80,6 @@ async def test_create_writes_the_key_to_a_file_of_its_owner(
 ) -> None:
     file = tmp_path / "key"
     done = await run(
-        emulator,
         "create",
         "--name",
         "ci",
