@@ -327,7 +327,6 @@ async def test_arguments_that_do_not_exist_are_refused(client, server):
         ({"idempotency_key": "two words"}, "^idempotency_key "),
         ({"timeout": 0}, "^timeout "),
     ],
-    ids=str,
 )
 async def test_raw_request_is_checked_as_strictly(arguments, match, client, server):
     with pytest.raises((TypeError, ValueError), match=match) as caught:

@@ -252,7 +252,6 @@ class WithoutEvents:
         ("org_id", ".."),
         ("org_id", f"{CANARY}\n"),
     ],
-    ids=str,
 )
 def test_bad_setting_is_refused(name, value):
     if name == "hooks":
