@@ -20,6 +20,8 @@ class Overrides:
     """Schemas that get no class."""
     classes: Mapping[str, str] = field(factory=dict)
     """Resources' classes that are not called like the resource."""
+    mixins: Mapping[str, str] = field(factory=dict)
+    """Classes with methods written by hand that models inherit: `module:Class`."""
 
 
 def load_overrides(path: Path, description: Description) -> Overrides:
@@ -36,14 +38,18 @@ def load_overrides(path: Path, description: Description) -> Overrides:
         if name not in answers_503:
             raise DescriptionError(point(at, index), f"no operation {name!r} answers 503")
     omitted: set[str] = set()
+    mixins: dict[str, str] = {}
     for name, value in as_object(document.get("schemas", {}), point(where, "schemas")).items():
         here = point(where, "schemas", name)
         entry = as_object(value, here)
-        refuse_unknown(entry, {"omit"}, here)
-        as_text(entry.get("omit"), point(here, "omit"))
+        refuse_unknown(entry, {"omit"} if "omit" in entry else {"mixin", "reason"}, here)
+        as_text(entry.get("omit", entry.get("reason")), here)
         schema = description.schemas.get(name)
         if schema is None:
             raise DescriptionError(here, "there is no such schema")
+        if "mixin" in entry:
+            mixins[name] = as_text(entry["mixin"], point(here, "mixin"))
+            continue
         if schema.sent or schema.received:
             raise DescriptionError(here, "a request or an answer holds this schema, so it needs a class")
         omitted.add(name)
@@ -56,4 +62,4 @@ def load_overrides(path: Path, description: Description) -> Overrides:
         if name not in description.resources:
             raise DescriptionError(here, "there is no such resource")
         classes[name] = as_text(entry.get("class"), point(here, "class"))
-    return Overrides(frozenset(operations), frozenset(omitted), classes)
+    return Overrides(frozenset(operations), frozenset(omitted), classes, mixins)

@@ -33,6 +33,7 @@ class ModelClass:
     name: str
     doc: str
     fields: tuple[ModelField, ...]
+    bases: str
 
 
 @frozen
@@ -48,6 +49,7 @@ class Layout:
     """In which module each schema's class stands."""
 
     modules: Mapping[str, tuple[Schema, ...]]
+    mixins: Mapping[str, str]
     places: Mapping[str, str] = field(init=False)
 
     @places.default
@@ -82,7 +84,9 @@ def lay_out(description: Description, overrides: Overrides) -> Layout:
         else:
             [module] = schema.resources
         modules[module].append(schema)
-    return Layout({name: tuple(schemas) for name, schemas in sorted(modules.items())})
+    return Layout(
+        {name: tuple(schemas) for name, schemas in sorted(modules.items())}, mixins=overrides.mixins
+    )
 
 
 def render_models(
@@ -117,7 +121,7 @@ def _describe_module(
     name: str, schemas: Iterable[Schema], layout: Layout, description: Description, templates: Environment
 ) -> ModelModule:
     schemas = tuple(schemas)
-    models = tuple(_describe_class(each) for each in schemas)
+    models = tuple(_describe_class(each, layout) for each in schemas)
     hooks = tuple(_render_hook(each, templates) for each in schemas if is_read(each))
     return ModelModule(
         title=_TITLES.get(name, f"`client.{name}`"),
@@ -132,7 +136,7 @@ def is_read(schema: Schema) -> bool:
     return schema.received or not schema.sent
 
 
-def _describe_class(schema: Schema) -> ModelClass:
+def _describe_class(schema: Schema, layout: Layout) -> ModelClass:
     summary = schema.summary or f"{schema.name} of the API."
     notes = []
     if len(schema.generations) == 1:
@@ -140,7 +144,9 @@ def _describe_class(schema: Schema) -> ModelClass:
     text = wrap(summary, 4)
     if notes:
         text += f"\n\n    {wrap(' '.join(notes), 4)}\n    "
-    return ModelClass(schema.name, text, tuple(_describe_field(each, schema) for each in schema.properties))
+    mixin = layout.mixins.get(schema.name, "").partition(":")[2]
+    fields = tuple(_describe_field(each, schema) for each in schema.properties)
+    return ModelClass(schema.name, text, fields, bases=f"{mixin}, ApiModel" if mixin else "ApiModel")
 
 
 def _describe_field(each: Property, schema: Schema) -> ModelField:
@@ -218,6 +224,10 @@ def _write_imports(
         }
     )
     lines += [f"from {PACKAGE}.{layout.places[model]} import {model}" for model in borrowed]
+    for schema in schemas:
+        if schema.name in layout.mixins:
+            module, _, mixin = layout.mixins[schema.name].partition(":")
+            lines.append(f"from {module} import {mixin}")
     lines.append("from openrelay_async.model import ApiModel, frozen")
     if "Secret" in words:
         lines.append("from openrelay_async.redaction import Secret")

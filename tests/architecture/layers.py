@@ -30,6 +30,7 @@ LAYERS: dict[str, list[str]] = {
         "cells",
         "display",
         "frames",
+        "daily_costs",
         "model",
         "cattrs_hooks",
         "signatures",
@@ -69,6 +70,8 @@ LAYERS: dict[str, list[str]] = {
         "response_stream",
         "loop_pool",
         "http_session",
+        "client_state",
+        "call_events",
         "transport",
     ],
     "patterns over send": [

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
+from openrelay_async.daily_costs import DailyCosts
 from openrelay_async.model import ApiModel, frozen
 
 
@@ -42,7 +43,7 @@ class CurrentUsage(ApiModel):
 
 
 @frozen(kw_only=True)
-class DailyUsage(ApiModel):
+class DailyUsage(DailyCosts, ApiModel):
     """Cost of each day, with the period before for comparison.
 
     Only generation 2026-10 has it.

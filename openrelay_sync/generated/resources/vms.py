@@ -649,7 +649,7 @@ class Vms(SyncResource[async_resource.Vms]):
         on_update: OnUpdate[AnyVm] | None = None,
         org_id: str | None = None,
     ) -> Generator[WaitOutcome[AnyVm], None, None]:
-        """Yield a `WaitOutcome` for each VM as its wait ends: the VM, or the error. Arguments as in `wait`."""
+        """Yield a `WaitOutcome` for each VM as its wait ends: the VM, or the error."""
         return iterate(
             self._bridge,
             self._resource.as_completed(
