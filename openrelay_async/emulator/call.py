@@ -116,7 +116,7 @@ class Call:
         named = organization_of(self.operation, self.path)
         if named is not None and record.org_id != named:
             return False
-        return self.principal.may(self.operation.scope, record.org_id)
+        return self.principal.may_do(self.operation, record.org_id)
 
     def page(
         self, collection: Collection[R], *, keep: Callable[[R], bool] | None = None, **equal: str | None
@@ -141,11 +141,12 @@ class Call:
         *,
         before: str | None = None,
         after: str | None = None,
+        org_id: str | None = None,
     ) -> None:
         """Write down a change of access."""
         record = AuditEvent(
             id=self.new_id("aud_"),
-            org_id=self.org_id,
+            org_id=org_id or self.org_id,
             actor=self.principal.actor,
             event=event,
             target_type=target_type,

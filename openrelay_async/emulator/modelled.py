@@ -6,10 +6,19 @@ from collections.abc import Callable, Mapping
 
 from openrelay_async.emulator import events, idempotency, metering
 from openrelay_async.emulator.answers import Answer
+from openrelay_async.emulator.areas.account import device_login
 from openrelay_async.emulator.areas.account import routes as account
-from openrelay_async.emulator.areas.account.storage import MEMBERSHIPS, ORGANIZATIONS, SESSIONS, USERS
+from openrelay_async.emulator.areas.account.storage import (
+    DEVICE_LOGINS,
+    MEMBERSHIPS,
+    ORGANIZATIONS,
+    SESSIONS,
+    USERS,
+)
+from openrelay_async.emulator.areas.api_keys import editing
 from openrelay_async.emulator.areas.api_keys import routes as api_keys
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
+from openrelay_async.emulator.areas.audit import routes as audit
 from openrelay_async.emulator.areas.audit.storage import AUDIT_EVENTS
 from openrelay_async.emulator.areas.batches import routes as batches
 from openrelay_async.emulator.areas.batches.storage import BATCHES
@@ -31,7 +40,15 @@ from openrelay_async.emulator.areas.files.storage import TABLES as FILE_TABLES
 from openrelay_async.emulator.areas.kubernetes import pool_routes as kubernetes_pools
 from openrelay_async.emulator.areas.kubernetes import routes as kubernetes
 from openrelay_async.emulator.areas.kubernetes.storage import KUBERNETES_CLUSTERS, NODE_POOLS
+from openrelay_async.emulator.areas.organizations import members
+from openrelay_async.emulator.areas.organizations import routes as organizations
+from openrelay_async.emulator.areas.organizations.storage import INVITES
 from openrelay_async.emulator.areas.pods import routes as pods
+from openrelay_async.emulator.areas.registry import routes as registry
+from openrelay_async.emulator.areas.registry.storage import REGISTRY_CREDENTIALS
+from openrelay_async.emulator.areas.roles import access, policies
+from openrelay_async.emulator.areas.roles import routes as roles
+from openrelay_async.emulator.areas.roles.storage import GUARDRAILS, KEY_SETTINGS, ROLES
 from openrelay_async.emulator.areas.snapshots import routes as snapshots
 from openrelay_async.emulator.areas.snapshots.storage import SNAPSHOTS
 from openrelay_async.emulator.areas.ssh_keys import routes as ssh_keys
@@ -48,16 +65,25 @@ from openrelay_async.emulator.operations import Operation
 Handler = Callable[[Call], Answer]
 
 _AREAS = (
+    access,
     account,
     api_keys,
+    audit,
     batches,
     billing,
     catalog,
     clusters,
+    device_login,
+    editing,
     files,
     kubernetes,
     kubernetes_pools,
+    members,
+    organizations,
     pods,
+    policies,
+    registry,
+    roles,
     snapshots,
     ssh_keys,
     telemetry,
@@ -70,6 +96,12 @@ _COLLECTIONS = (
     ORGANIZATIONS,
     MEMBERSHIPS,
     SESSIONS,
+    DEVICE_LOGINS,
+    INVITES,
+    REGISTRY_CREDENTIALS,
+    ROLES,
+    GUARDRAILS,
+    KEY_SETTINGS,
     API_KEYS,
     AUDIT_EVENTS,
     SSH_KEYS,

@@ -18,6 +18,9 @@ _INFERENCE_TYPES = {
     429: "rate_limit_error",
 }
 
+# The description gives their 400 a shape of its own.
+_DIAGNOSED = ("createPolicy", "updatePolicy")
+
 
 def answer_refusal(refusal: Refusal, operation: Operation | None, request_id: str) -> Answer:
     """The error body of a refusal: `Error`, or `InferenceError` on the inference host."""
@@ -31,6 +34,8 @@ def answer_refusal(refusal: Refusal, operation: Operation | None, request_id: st
         if refusal.code:
             body["code"] = refusal.code
         body |= {"requestId": request_id, **refusal.details}
+        if operation is not None and operation.id in _DIAGNOSED and refusal.status == 400:
+            body |= {"code": "POLICY_INVALID", "diagnostics": [{"message": refusal.message}]}
     return Answer(body, refusal.status, refusal.headers)
 
 

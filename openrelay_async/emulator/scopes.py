@@ -6,7 +6,10 @@ The emulator is strict (api/README.md): an operation needs exactly its `x-openre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import ipaddress
+from collections.abc import Collection, Iterable, Mapping
+
+from openrelay_async.emulator.operations import Operation
 
 ALL_SCOPES = (
     "billing:read",
@@ -44,3 +47,37 @@ def find_escalation(granted: Iterable[str], wanted: Iterable[str]) -> list[str]:
     """Those of `wanted` that the maker does not have itself."""
     held = tuple(granted)
     return [scope for scope in wanted if not allows(held, scope)]
+
+
+def scopes_of(permissions: Collection[str], operations: Iterable[Operation]) -> tuple[str, ...]:
+    """The scopes that these permissions amount to: those whose every operation is permitted."""
+    needed: dict[str, set[str | None]] = {}
+    for operation in operations:
+        if operation.scope is not None:
+            needed.setdefault(operation.scope, set()).add(operation.permission)
+    return tuple(
+        scope for scope in ALL_SCOPES if scope in needed and needed[scope] - {None} <= set(permissions)
+    )
+
+
+def list_permissions(operations: Iterable[Operation]) -> list[str]:
+    """Every permission that an operation asks for."""
+    return sorted({operation.permission for operation in operations if operation.permission})
+
+
+def is_range(text: str) -> bool:
+    """Is this an address, or a range in CIDR notation?"""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def is_in_ranges(address: str | None, ranges: Iterable[str]) -> bool:
+    """Is the address in one of the ranges? An unknown address is in none."""
+    try:
+        known = ipaddress.ip_address(address or "")
+    except ValueError:
+        return False
+    return any(known in ipaddress.ip_network(text, strict=False) for text in ranges)

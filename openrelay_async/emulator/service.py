@@ -103,7 +103,7 @@ class Service:
         if needed and not (operation.security == "optional" and authorization is None):
             exchange.principal = authenticate(self.database, authorization, self.clock.wall())
             self._limit_rate(exchange, exchange.principal)
-            authorize(operation, exchange.principal, exchange.path)
+            authorize(self.database, operation, exchange.principal, exchange.path, exchange.source_ip)
             if exchange.principal.key is not None:
                 self._last_used[exchange.principal.key.id] = exchange.at
         if operation.id not in self._handlers:

@@ -141,6 +141,12 @@ def _parse(raw: bytes) -> Any:
         return None
 
 
+@pytest.fixture(scope="session")
+def answer_checker() -> Callable[[str, str, int, object], None]:
+    """Fails on an answer that the description does not have: (method, path, status, body)."""
+    return check_answer
+
+
 @pytest.fixture
 def clock() -> TurnedClock:
     return TurnedClock()

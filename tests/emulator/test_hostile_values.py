@@ -141,7 +141,7 @@ EXAMPLES = int(os.environ.get("HOSTILE_EXAMPLES", "6"))
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_no_operation_answers_500_whatever_is_sent(part):
+def test_no_operation_answers_500_whatever_is_sent(part, answer_checker):
     clock = TurnedClock()
     chosen = OPERATIONS[part::4]
 
@@ -169,6 +169,8 @@ def test_no_operation_answers_500_whatever_is_sent(part):
                         for status, raw in future.result(30):
                             assert status != 500, raw
                             assert status in (501, 503) or status < 500, (status, raw)
+                            if raw[:1] in (b"{", b"["):
+                                answer_checker(request[0].method, request[1], status, json.loads(raw))
 
                     check()
 

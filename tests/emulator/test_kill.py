@@ -63,9 +63,8 @@ def look_into(file):
     connection = sqlite3.connect(file)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        vms = {
-            id: json.loads(document) for id, document in connection.execute("SELECT id, document FROM vms")
-        }
+        rows = connection.execute("SELECT id, document FROM vms")
+        vms = {vm_id: json.loads(document) for vm_id, document in rows}
         running = {vm_id for vm_id, vm in vms.items() if vm["timeline"][-1][1] != "terminated"}
         allocated = [row[0] for row in connection.execute("SELECT resource_id FROM allocations")]
         assert sorted(allocated) == sorted(running), "a VM holds its GPU, and nothing else does"

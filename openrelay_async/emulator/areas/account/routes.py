@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from openrelay_async.emulator.answers import Answer, Refusal, rfc3339, without_absent
+import attrs
+
+from openrelay_async.emulator.answers import Answer, Refusal, bad_request, rfc3339, without_absent
 from openrelay_async.emulator.areas.account.storage import (
     MEMBERSHIPS,
     ORGANIZATIONS,
@@ -13,6 +15,7 @@ from openrelay_async.emulator.areas.account.storage import (
     User,
     list_roles,
 )
+from openrelay_async.emulator.areas.api_keys.editing import describe_budget
 from openrelay_async.emulator.areas.api_keys.storage import ApiKey
 from openrelay_async.emulator.call import Call
 from openrelay_async.emulator.scopes import ROLE_SCOPES
@@ -36,14 +39,14 @@ def whoami(call: Call) -> Answer:
                 "availableOrgs": None if key else render_memberships(call, user),
                 "keyKind": key.kind if key else None,
                 "ownerUserId": key.owner_user_id if key else None,
-                "key": _render_key(key, call.now) if key else None,
+                "key": _render_key(call, key) if key else None,
             }
         )
     )
 
 
-def _render_key(key: ApiKey, now: float) -> dict[str, object]:
-    left = None if key.expires_at is None else math.ceil((key.expires_at - now) / 86400)
+def _render_key(call: Call, key: ApiKey) -> dict[str, object]:
+    left = None if key.expires_at is None else math.ceil((key.expires_at - call.now) / 86400)
     return without_absent(
         {
             "id": key.id,
@@ -51,7 +54,7 @@ def _render_key(key: ApiKey, now: float) -> dict[str, object]:
             "prefix": key.prefix,
             "expiresAt": rfc3339(key.expires_at),
             "expiresInDays": left,
-            "budget": key.budget,
+            "budget": describe_budget(call.database, key, call.now),
         }
     )
 
@@ -77,7 +80,7 @@ def render_user(user: User) -> dict[str, object]:
             "email": user.email,
             "fullName": user.full_name,
             "avatarUrl": user.avatar_url,
-            "defaultOrganizationId": user.org_id,
+            "defaultOrganizationId": user.org_id or None,
         }
     )
 
@@ -105,4 +108,20 @@ def _render_membership(organization: Organization, role: str) -> dict[str, objec
     }
 
 
-HANDLERS = {"whoami": whoami, "getMe": get_me}
+def update_profile(call: Call) -> Answer:
+    user, body = find_user(call), call.body
+    if user is None:
+        raise Refusal(401, "this session belongs to no user", "UNAUTHORIZED")
+    default = body.optional_text("defaultOrganizationId")
+    if default and default not in call.principal.grants:
+        raise bad_request("defaultOrganizationId", "is no organization of yours")
+    changed = attrs.evolve(
+        user,
+        full_name=body.text("fullName", user.full_name),
+        avatar_url=body.text("avatarUrl") or None if "avatarUrl" in body else user.avatar_url,
+        org_id=default or user.org_id,
+    )
+    return Answer(render_user(USERS.update(call.database, changed)))
+
+
+HANDLERS = {"whoami": whoami, "getMe": get_me, "updateProfile": update_profile}

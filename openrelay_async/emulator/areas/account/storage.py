@@ -59,9 +59,27 @@ class Session:
     revoked_at: float | None = None
 
 
+@attrs.frozen
+class DeviceLogin:
+    """A command line that waits to be let in; it belongs to an organization once it is approved."""
+
+    id: str
+    org_id: str
+    device_hash: str
+    user_code: str
+    device_name: str
+    client_ip: str | None
+    requested_at: float
+    state: str = "pending"
+    """`pending` → `approved` → `used`, or `denied`."""
+    user_id: str | None = None
+    polled_at: float | None = None
+
+
 USERS = Collection("users", User, indexed=("email",))
 ORGANIZATIONS = Collection("organizations", Organization, indexed=("slug",))
 MEMBERSHIPS = Collection("memberships", Membership, indexed=("user_id",))
+DEVICE_LOGINS = Collection("device_logins", DeviceLogin, indexed=("device_hash", "user_code"))
 SESSIONS = Collection("sessions", Session, indexed=("token_hash", "user_id"))
 
 

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import attrs
 
-from openrelay_async.emulator.answers import NO_CONTENT, Answer, moment, rfc3339, without_absent
+from openrelay_async.emulator.answers import (
+    NO_CONTENT,
+    Answer,
+    Refusal,
+    bad_request,
+    moment,
+    rfc3339,
+    without_absent,
+)
 from openrelay_async.emulator.areas.account.founding import visible_prefix
 from openrelay_async.emulator.areas.api_keys.rules import decide_expiry, decide_scopes
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
+from openrelay_async.emulator.areas.api_keys.terms import (
+    check_permissions,
+    limit_to,
+    read_budget,
+    read_restrictions,
+)
+from openrelay_async.emulator.areas.roles.storage import longest_key_life
 from openrelay_async.emulator.call import Call
 from openrelay_async.emulator.secrets import hash_token, new_token
 
@@ -17,6 +32,14 @@ def create_key(call: Call) -> Answer:
     name = body.name()
     granted = call.principal.grants[call.org_id]
     scopes = decide_scopes(body.texts("scopes") if "scopes" in body else None, granted)
+    if "serviceAccountId" in body:
+        raise Refusal(501, "service accounts are not modelled", "NOT_IMPLEMENTED_BY_EMULATOR")
+    if "template" in body:
+        raise Refusal(501, "key templates are not modelled: name scopes", "NOT_IMPLEMENTED_BY_EMULATOR")
+    restrictions = _read_limits(call)
+    expires_at = decide_expiry(body.optional_integer("expiresInSeconds"), call.now)
+    _check_lifetime(call, expires_at)
+    kind = body.text("kind") or "legacy"
     key = new_token(call.settings.key_prefix)
     maker = call.principal.key
     record = ApiKey(
@@ -28,7 +51,12 @@ def create_key(call: Call) -> Answer:
         scopes=scopes,
         created_at=call.now,
         created_by=maker.created_by if maker else call.principal.user_id,
-        expires_at=decide_expiry(body.optional_integer("expiresInSeconds"), call.now),
+        kind=kind,
+        owner_user_id=_owner(call) if kind == "personal" else None,
+        note=body.optional_text("note") or None,
+        budget=read_budget(body),
+        restrictions=restrictions,
+        expires_at=expires_at,
     )
     API_KEYS.insert(call.database, record)
     call.audit("api_key.created", "api_key", record.id, after=" ".join(scopes))
@@ -44,9 +72,34 @@ def create_key(call: Call) -> Answer:
                 "kind": record.kind,
                 "createdAt": moment(record.created_at),
                 "expiresAt": rfc3339(record.expires_at),
+                "ownerUserId": record.owner_user_id,
+                "budget": record.budget,
+                "restrictions": restrictions,
+                "permissions": (restrictions or {}).get("permissions"),
             }
         )
     )
+
+
+def _read_limits(call: Call) -> dict[str, list[str]] | None:
+    """`permissions` beside the restrictions means the same as inside them."""
+    body, maker = call.body, call.principal.key
+    restrictions = read_restrictions(body)
+    if "permissions" in body:
+        check_permissions(body.texts("permissions"), "permissions")
+        restrictions = {**(restrictions or {}), "permissions": body.texts("permissions")}
+    return limit_to(restrictions, maker.restrictions if maker else None)
+
+
+def _check_lifetime(call: Call, expires_at: float | None) -> None:
+    days = longest_key_life(call.database, call.org_id)
+    if days and (expires_at is None or expires_at > call.now + days * 86400):
+        raise bad_request("expiresInSeconds", f"the organization lets keys live for {days} days at most")
+
+
+def _owner(call: Call) -> str | None:
+    maker = call.principal.key
+    return (maker.owner_user_id or maker.created_by) if maker else call.principal.user_id
 
 
 def list_keys(call: Call) -> Answer:

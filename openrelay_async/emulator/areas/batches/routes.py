@@ -9,9 +9,11 @@ import attrs
 import orjson
 
 from openrelay_async.emulator.answers import Answer, bad_request, conflict, without_absent
+from openrelay_async.emulator.areas.api_keys.editing import check_budget
 from openrelay_async.emulator.areas.batches import rules
 from openrelay_async.emulator.areas.batches.storage import BATCHES, Batch
 from openrelay_async.emulator.areas.files.storage import FILES, StoredFile, add_file, delete_file, read_pieces
+from openrelay_async.emulator.areas.roles.storage import GUARDRAILS
 from openrelay_async.emulator.call import LARGEST_PAGE, Call
 from openrelay_async.emulator.events import Planned, plan_events
 from openrelay_async.emulator.lifecycle import begin, changed_at, entries, first_at, status_at, then
@@ -24,10 +26,13 @@ def create_batch(call: Call) -> Answer:
     metadata = body.mapping("metadata")
     if metadata is not None and len(metadata) > _LARGEST_METADATA:
         raise bad_request("metadata", f"must have at most {_LARGEST_METADATA} entries")
+    check_budget(call)
     source = _find_input(call)
     batch_id = call.new_id("batch_")
     lines = rules.split_lines(read_pieces(call.database, source.id))
-    outcome = rules.run(lines, body.text("endpoint"), body.optional_text("model"), batch_id)
+    outcome = rules.run(
+        lines, body.text("endpoint"), body.optional_text("model"), batch_id, _allowed_models(call)
+    )
     step, now = rules.STEP, call.now
     timeline = begin(now, "validating")
     if outcome.is_valid:
@@ -53,9 +58,20 @@ def create_batch(call: Call) -> Answer:
         metadata=cast("dict[str, str] | None", metadata),
         output_file_id=_write(call, batch_id, "output", outcome.output, ends) if outcome.is_valid else None,
         error_file_id=_write(call, batch_id, "errors", outcome.errors, ends),
+        key_id=call.principal.key.id if call.principal.key else None,
     )
     BATCHES.insert(call.database, batch)
     return _save(call, batch)
+
+
+def _allowed_models(call: Call) -> set[str] | None:
+    """The models that the key and the organization allow; None is all."""
+    key = call.principal.key
+    lists = [(key.restrictions or {}).get("models", []) if key else []]
+    policies = GUARDRAILS.find(call.database, org_id=call.org_id)
+    lists += [item.models for item in policies if item.enabled and item.guardrail == "model_allowlist"]
+    allowed = [set(models) for models in lists if models]
+    return set.intersection(*allowed) if allowed else None
 
 
 def _find_input(call: Call) -> StoredFile:

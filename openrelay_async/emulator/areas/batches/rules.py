@@ -30,7 +30,13 @@ class Outcome:
     cost_nano_usd: int = 0
 
 
-def run(lines: Iterable[bytes], endpoint: str, default_model: str | None, batch_id: str) -> Outcome:
+def run(
+    lines: Iterable[bytes],
+    endpoint: str,
+    default_model: str | None,
+    batch_id: str,
+    allowed: set[str] | None = None,
+) -> Outcome:
     """Answer every request. One line that is no request makes the whole batch invalid."""
     outcome = Outcome()
     seen: set[str] = set()
@@ -44,7 +50,7 @@ def run(lines: Iterable[bytes], endpoint: str, default_model: str | None, batch_
             error = {"line": number, "code": "invalid_request", "message": problem or "too many requests"}
             outcome.errors.append(orjson.dumps(error) + b"\n")
             continue
-        _answer(outcome, request, default_model, f"{batch_id}_{number}")
+        _answer(outcome, request, default_model, f"{batch_id}_{number}", allowed)
     if outcome.total == 0:
         outcome.is_valid = False
         outcome.errors.append(
@@ -71,10 +77,18 @@ def _read_line(line: bytes, endpoint: str, seen: set[str]) -> tuple[dict[str, ob
     return request, ""
 
 
-def _answer(outcome: Outcome, request: dict[str, object], default_model: str | None, request_id: str) -> None:
+def _answer(
+    outcome: Outcome,
+    request: dict[str, object],
+    default_model: str | None,
+    request_id: str,
+    allowed: set[str] | None,
+) -> None:
     body = cast("dict[str, object]", request["body"])
     model_id = body.get("model", default_model)
     model = next((model for model in INFERENCE_MODELS if model.id == model_id and model.batch_eligible), None)
+    if model is not None and allowed is not None and model.id not in allowed:
+        model = None
     question = _find_question(body)
     line: dict[str, object] = {"id": request_id, "custom_id": request["custom_id"]}
     if model is None or question is None:

@@ -25,6 +25,8 @@ class Batch:
     metadata: dict[str, str] | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
+    key_id: str | None = None
+    """The key that ordered it: its budget pays."""
 
 
 BATCHES = Collection("batches", Batch)

@@ -1,0 +1,1 @@
+"""Credentials of container registries."""

@@ -1,0 +1,1 @@
+"""Roles of an organization, policies over all of them, and who may do what because of both."""
