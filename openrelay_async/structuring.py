@@ -20,7 +20,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, repeat, starmap
+from itertools import repeat, starmap
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
@@ -222,7 +222,9 @@ class Reader(Generic[T]):
         width = len(names)
         if width < 2:
             return [self.read(row) for row in rows]
-        flat = list(chain.from_iterable(map(itemgetter(*names), rows)))
+        flat: list[object] = []
+        for values in map(itemgetter(*names), rows):
+            flat += values
         given = {name: flat[start::width] for start, name in enumerate(names)}
         columns: list[Iterable[object]] = [
             field.read_column(given.pop(field.wire)) if field.wire in given else field.absent_column(rows)
