@@ -1,8 +1,8 @@
 """What an observer is told while calls run: metrics, traces, progress. Nothing here changes a call.
 
-A hook is any object with some of the methods `on_queue`, `on_attempt`, `on_response`, `on_retry`,
-`on_wait_tick`, `on_key_expiring`. Each gets one event, in the task that makes the call, and returns at
-once. What a hook raises is noted at DEBUG and breaks nothing.
+A hook is any object with some of the methods `on_call`, `on_queue`, `on_attempt`, `on_response`, `on_retry`,
+`on_done`, `on_wait_tick`, `on_key_expiring`. Each gets one event, in the task that makes the call, and
+returns at once. What a hook raises is noted at DEBUG and breaks nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ logger = logging.getLogger("openrelay_async")
 
 E = TypeVar("E")
 
-EVENTS = ("on_queue", "on_attempt", "on_response", "on_retry", "on_wait_tick", "on_key_expiring")
+EVENTS = (
+    "on_call",
+    "on_queue",
+    "on_attempt",
+    "on_response",
+    "on_retry",
+    "on_done",
+    "on_wait_tick",
+    "on_key_expiring",
+)
 
 
 @frozen(kw_only=True)
@@ -32,6 +41,23 @@ class CallEvent:
     method: str
     path: str
     """The path template, such as `/v1/vms/{id}`."""
+
+
+@frozen(kw_only=True)
+class CallStarted(CallEvent):
+    """A call begins: what follows it up to `CallEnded`, in the same task, belongs to it."""
+
+
+@frozen(kw_only=True)
+class CallEnded(CallEvent):
+    """A call has its result."""
+
+    status: int | None
+    """HTTP status of the answer that decided."""
+    error: str | None
+    """The class of the error that the caller gets, `None` for a success."""
+    elapsed: float
+    """Seconds of the whole call."""
 
 
 @frozen(kw_only=True)
@@ -62,6 +88,9 @@ class AttemptEnded(CallEvent):
     status: int | None
     failure: str | None
     """Why there is no answer, in a few words; also when the caller cancelled it."""
+    failure_kind: str | None = None
+    """The same as one word: `connection`, `timeout`, `tls`, `proxy`, `too_large`, `malformed`, `closed` or
+    `cancelled`."""
     elapsed: float
     """Seconds since the request was started."""
     request_id: str | None
@@ -111,10 +140,12 @@ class Hooks:
 
     __slots__ = EVENTS
 
+    on_call: tuple[Callable[[CallStarted], object], ...]
     on_queue: tuple[Callable[[Queued], object], ...]
     on_attempt: tuple[Callable[[AttemptStarted], object], ...]
     on_response: tuple[Callable[[AttemptEnded], object], ...]
     on_retry: tuple[Callable[[RetryPlanned], object], ...]
+    on_done: tuple[Callable[[CallEnded], object], ...]
     on_wait_tick: tuple[Callable[[WaitTick], object], ...]
     on_key_expiring: tuple[Callable[[KeyExpiring], object], ...]
 

@@ -159,3 +159,22 @@ def _judge(request: HttpRequest, outcome: Outcome, code: str | None) -> tuple[st
     if status not in RETRIED_STATUSES or (status == 503 and code in CAPACITY_CODES):
         return reason, False
     return reason, request.may_resend()
+
+
+def was_done_before(request: HttpRequest, status: int, maybe_applied: bool) -> bool:
+    """Return whether a DELETE finds nothing because an earlier attempt of it has deleted it."""
+    return (
+        status == 404
+        and maybe_applied
+        and request.expects_nothing
+        and request.operation.http_method == "DELETE"
+    )
+
+
+def may_have_acted(request: HttpRequest, outcome: Outcome) -> bool:
+    """Return whether the service may have acted on an attempt that did not succeed."""
+    if request.changes_nothing():
+        return False
+    if isinstance(outcome, AttemptFailure):
+        return outcome.phase == "exchange"
+    return outcome.status >= 500

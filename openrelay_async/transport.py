@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from weakref import WeakSet
 
 import attrs
-from attrs import define, field, frozen
+from attrs import frozen
 
 from openrelay_async import recording
-from openrelay_async.clock import Clock
+from openrelay_async.call_events import tell_attempt, tell_queued, tell_response, tell_retry, watch_call
+from openrelay_async.client_state import Shared as Shared
 from openrelay_async.config import Endpoints
 from openrelay_async.credentials import Credential
 from openrelay_async.errors import (
@@ -27,54 +27,19 @@ from openrelay_async.errors import (
     RequestTimeout,
 )
 from openrelay_async.generated.operations import WHOAMI
-from openrelay_async.hooks import AttemptEnded, AttemptStarted, Hooks, Queued, RetryPlanned, tell
-from openrelay_async.http_session import HttpSession
 from openrelay_async.key_inquiry import explain_refusal, note_access
 from openrelay_async.key_source import KeySource
 from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
-from openrelay_async.pacing import Governor, Pacing
-from openrelay_async.redaction import Payload, Secret, scrub_text
+from openrelay_async.pacing import Governor
+from openrelay_async.redaction import Payload
 from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
-from openrelay_async.retry import RetryBudget, RetryPolicy, decide
+from openrelay_async.retry import RetryPolicy, decide, may_have_acted, was_done_before
 from openrelay_async.retry_after import parse_retry_after
 from openrelay_async.slots import Slots
 
 _REFUSALS = frozenset({401, 403})
 _ONE_ATTEMPT = RetryPolicy(max_attempts=1)
-
-
-@define(eq=False)
-class Shared:
-    """What a client and all its views have in common."""
-
-    session: HttpSession
-    budget: RetryBudget
-    hooks: Hooks
-    clock: Clock
-    pacing: Pacing
-    refusing: str | None = None
-    """Why no further call is taken."""
-    credentials: WeakSet[Credential] = field(factory=WeakSet[Credential], repr=False)
-    """Keys in use: no text of the service may show one."""
-    key_sources: WeakSet[KeySource] = field(factory=WeakSet[KeySource], repr=False)
-    """Where the client and its views have their keys from: a rotation switches all that use the same."""
-    pollers: dict[object, object] = field(factory=dict[object, object], repr=False)
-    """What waits and watches share, by what they poll: see `fleet.py`."""
-
-    def watch(self, key_source: KeySource) -> None:
-        """Remember the key in use, so that no error shows it."""
-        self.key_sources.add(key_source)
-        if key_source.current is not None:
-            self.credentials.add(key_source.current)
-
-    def known_secrets(self) -> Iterable[Secret]:
-        while True:
-            try:
-                return [credential.secret for credential in self.credentials]
-            except RuntimeError:
-                # Another thread's loop added one at this moment.
-                continue
 
 
 @frozen
@@ -124,7 +89,10 @@ class Transport:
         pool.enter()
         goes_on = False
         try:
-            response = await self._send(request, pool, timeout, whole)
+            call = self._send(request, pool, timeout, whole)
+            if shared.hooks.on_call or shared.hooks.on_done:
+                call = watch_call(shared.hooks, shared.clock, request, call)
+            response = await call
             # A stream is under way until its body has ended, and says so itself.
             goes_on = response.stream is not None
             return response
@@ -160,7 +128,7 @@ class Transport:
                     if request.operation is WHOAMI and credential is not None:
                         note_access(credential, outcome, shared.hooks, clock.wall())
                     return outcome
-                if _was_done_before(request, outcome, maybe_applied):
+                if was_done_before(request, outcome.status, maybe_applied):
                     return HttpResponse(204, outcome.headers, Payload(b""))
                 if outcome.status == 401 and credential is not None and not renewed and request.can_repeat():
                     renewed = True
@@ -168,13 +136,13 @@ class Transport:
                     if replacement is not None:
                         credential = replacement
                         shared.credentials.add(credential)
-                        self._tell_retry(request, attempt, 0.0, "status 401, and the key has changed")
+                        tell_retry(shared.hooks, request, attempt, 0.0, "status 401, and the key has changed")
                         continue
             progress = Progress(attempt, deadline, maybe_applied)
             if isinstance(outcome, HttpResponse) and outcome.status in _REFUSALS:
                 raise await self._refusal(request, outcome, credential, pool, progress)
             delay = self._plan_retry(request, outcome, progress, governor)
-            maybe_applied = maybe_applied or _may_have_acted(request, outcome)
+            maybe_applied = maybe_applied or may_have_acted(request, outcome)
             await clock.sleep(delay)
             credential = credential and (self.key_source.current or credential)
 
@@ -251,15 +219,7 @@ class Transport:
             if hooks.on_response:
                 began = clock.monotonic()
             if hooks.on_attempt:
-                started = AttemptStarted(
-                    operation=operation.id,
-                    method=operation.http_method,
-                    path=operation.path,
-                    attempt=attempt,
-                    idempotency_key=request.idempotency_key,
-                    base_url=base_url,
-                )
-                tell(hooks.on_attempt, started)
+                tell_attempt(hooks, request, attempt, base_url)
             outcome = await shared.session.attempt(
                 pool,
                 base_url,
@@ -281,9 +241,8 @@ class Transport:
                 pool.slots.give_back()
             if hooks.on_response:
                 # Here, because an attempt that was cancelled has ended as well.
-                elapsed = clock.monotonic() - began
-                ended = _describe_end(request, outcome, attempt, elapsed, known=shared.known_secrets())
-                tell(hooks.on_response, ended)
+                elapsed, known = clock.monotonic() - began, shared.known_secrets()
+                tell_response(hooks, request, outcome, attempt=attempt, elapsed=elapsed, known=known)
 
     async def _await_turn(self, governor: Governor, request: HttpRequest, progress: Progress) -> None:
         """Wait until the service takes another request, as far as its refusals have shown.
@@ -291,16 +250,8 @@ class Transport:
         Raises:
             LocalQueueTimeout: the call's time is too short for that.
         """
-        operation, shared = request.operation, self.shared
-        if shared.hooks.on_queue:
-            queued = Queued(
-                operation=operation.id,
-                method=operation.http_method,
-                path=operation.path,
-                waiting=governor.waiting,
-                reason="pacing",
-            )
-            tell(shared.hooks.on_queue, queued)
+        shared = self.shared
+        tell_queued(shared.hooks, request, governor.waiting, "pacing")
         remaining = progress.deadline - shared.clock.monotonic()
         try:
             async with asyncio.timeout(None if remaining == math.inf else remaining):
@@ -309,15 +260,11 @@ class Transport:
             pass
         else:
             return
-        raise LocalQueueTimeout(
+        raise _turned_away(
             f"the service limits the rate of requests, and this call's turn did not come within its time "
             f"({governor.waiting} calls wait)",
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
-            attempts=progress.attempt - 1,
-            maybe_applied=progress.maybe_applied,
-            idempotency_key=request.idempotency_key,
+            request,
+            progress,
         )
 
     async def _queue(self, request: HttpRequest, pool: LoopPool, progress: Progress) -> None:
@@ -326,27 +273,12 @@ class Transport:
         Raises:
             LocalQueueTimeout: none became free in time. What an earlier attempt did is in `maybe_applied`.
         """
-        operation, shared = request.operation, self.shared
-        if shared.hooks.on_queue:
-            queued = Queued(
-                operation=operation.id,
-                method=operation.http_method,
-                path=operation.path,
-                waiting=pool.slots.waiting,
-            )
-            tell(shared.hooks.on_queue, queued)
+        shared = self.shared
+        tell_queued(shared.hooks, request, pool.slots.waiting, "connections")
         remaining = progress.deadline - shared.clock.monotonic()
         if await shared.session.acquire(pool, remaining):
             return
-        raise LocalQueueTimeout(
-            shared.session.describe_queue(remaining),
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
-            attempts=progress.attempt - 1,
-            maybe_applied=progress.maybe_applied,
-            idempotency_key=request.idempotency_key,
-        )
+        raise _turned_away(shared.session.describe_queue(remaining), request, progress)
 
     def _plan_retry(
         self, request: HttpRequest, outcome: Outcome, progress: Progress, governor: Governor
@@ -380,20 +312,8 @@ class Transport:
         # The budget is for a service that fails; one that asks for less is given less by the governor.
         if not decision.retry or not (refused or shared.budget.spend()):
             raise self._error(request, outcome, body, retry_after, progress)
-        self._tell_retry(request, progress.attempt, decision.delay, decision.reason)
+        tell_retry(shared.hooks, request, progress.attempt, decision.delay, decision.reason)
         return decision.delay
-
-    def _tell_retry(self, request: HttpRequest, attempt: int, delay: float, reason: str) -> None:
-        if self.shared.hooks.on_retry:
-            planned = RetryPlanned(
-                operation=request.operation.id,
-                method=request.operation.http_method,
-                path=request.operation.path,
-                attempt=attempt,
-                delay=delay,
-                reason=reason,
-            )
-            tell(self.shared.hooks.on_retry, planned)
 
     def _error(
         self,
@@ -428,42 +348,15 @@ def _giving_back(slots: Slots) -> Iterator[None]:
         raise
 
 
-def _was_done_before(request: HttpRequest, response: HttpResponse, maybe_applied: bool) -> bool:
-    """Return whether a DELETE finds nothing because an earlier attempt of it has deleted it."""
-    return (
-        response.status == 404
-        and maybe_applied
-        and request.expects_nothing
-        and request.operation.http_method == "DELETE"
-    )
-
-
-def _may_have_acted(request: HttpRequest, outcome: Outcome) -> bool:
-    """Return whether the service may have acted on an attempt that did not succeed."""
-    if request.changes_nothing():
-        return False
-    if isinstance(outcome, AttemptFailure):
-        return outcome.phase == "exchange"
-    return outcome.status >= 500
-
-
-def _describe_end(
-    request: HttpRequest, outcome: Outcome | None, attempt: int, elapsed: float, *, known: Iterable[Secret]
-) -> AttemptEnded:
+def _turned_away(message: str, request: HttpRequest, progress: Progress) -> LocalQueueTimeout:
+    """Return the error of a call that was not sent, or not again: an earlier attempt may have acted."""
     operation = request.operation
-    response = outcome if isinstance(outcome, HttpResponse) else None
-    failure = outcome.message if isinstance(outcome, AttemptFailure) else None
-    if outcome is None:
-        failure = "given up by the caller"
-    request_id = response.headers.get("X-Request-Id") if response else None
-    return AttemptEnded(
+    return LocalQueueTimeout(
+        message,
         operation=operation.id,
         method=operation.http_method,
         path=operation.path,
-        attempt=attempt,
-        status=response.status if response else None,
-        failure=failure,
-        elapsed=elapsed,
-        # Even this could echo what was sent.
-        request_id=None if request_id is None else scrub_text(request_id, known),
+        attempts=progress.attempt - 1,
+        maybe_applied=progress.maybe_applied,
+        idempotency_key=request.idempotency_key,
     )

@@ -90,7 +90,8 @@ async def test_a_read_is_not_sent_again_after(status: int):
     async with serving(answering((status, {"error": "no"}))) as server, make_client(server) as client:
         with pytest.raises(errors.ApiError) as caught:
             await client.vms.get("vm_1")
-    assert len(server.seen) == 1
+    # After a 403 whoami is asked once what the key has.
+    assert [seen.target for seen in server.seen].count("/v1/vms/vm_1") == 1
     assert caught.value.status == status
     assert not caught.value.maybe_applied
 
@@ -112,8 +113,7 @@ async def test_a_change_that_was_refused_with_429_is_sent_again():
     async with serving(handler) as server, make_client(server, clock=clock) as client:
         await client.request("POST", "/v1/orgs/o/ssh-keys", json={"name": "laptop"})
     assert len(server.seen) == 2
-    assert len(clock.sleeps) == 1
-    assert clock.sleeps[0] >= 3.0
+    assert sum(clock.sleeps) >= 3.0
 
 
 async def test_a_change_that_the_service_says_it_did_not_make_is_sent_again():

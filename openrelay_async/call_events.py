@@ -1,0 +1,128 @@
+"""What observers are told of a call: its events, made from what the transport knows, only if one listens."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable
+from typing import Literal
+
+from openrelay_async.clock import Clock
+from openrelay_async.hooks import (
+    AttemptEnded,
+    AttemptStarted,
+    CallEnded,
+    CallStarted,
+    Hooks,
+    Queued,
+    RetryPlanned,
+    tell,
+)
+from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
+from openrelay_async.redaction import Secret, scrub_text
+
+
+async def watch_call(
+    hooks: Hooks, clock: Clock, request: HttpRequest, call: Coroutine[object, object, HttpResponse]
+) -> HttpResponse:
+    """Return a call's answer; tell that it begins and how it ended."""
+    operation, began = request.operation, clock.monotonic()
+
+    def end(status: int | None, error: str | None) -> None:
+        ended = CallEnded(
+            operation=operation.id,
+            method=operation.http_method,
+            path=operation.path,
+            status=status,
+            error=error,
+            elapsed=clock.monotonic() - began,
+        )
+        tell(hooks.on_done, ended)
+
+    started = CallStarted(operation=operation.id, method=operation.http_method, path=operation.path)
+    tell(hooks.on_call, started)
+    try:
+        response = await call
+    except BaseException as error:
+        status = getattr(error, "status", None)
+        end(status if isinstance(status, int) else None, type(error).__name__)
+        raise
+    end(response.status, None)
+    return response
+
+
+def tell_queued(
+    hooks: Hooks, request: HttpRequest, waiting: int, reason: Literal["connections", "pacing"]
+) -> None:
+    if hooks.on_queue:
+        operation = request.operation
+        queued = Queued(
+            operation=operation.id,
+            method=operation.http_method,
+            path=operation.path,
+            waiting=waiting,
+            reason=reason,
+        )
+        tell(hooks.on_queue, queued)
+
+
+def tell_attempt(hooks: Hooks, request: HttpRequest, attempt: int, base_url: str) -> None:
+    if hooks.on_attempt:
+        operation = request.operation
+        started = AttemptStarted(
+            operation=operation.id,
+            method=operation.http_method,
+            path=operation.path,
+            attempt=attempt,
+            idempotency_key=request.idempotency_key,
+            base_url=base_url,
+        )
+        tell(hooks.on_attempt, started)
+
+
+def tell_response(
+    hooks: Hooks,
+    request: HttpRequest,
+    outcome: Outcome | None,
+    *,
+    attempt: int,
+    elapsed: float,
+    known: Iterable[Secret],
+) -> None:
+    """Tell how an attempt ended; `None` is one that the caller gave up."""
+    operation = request.operation
+    status: int | None = None
+    request_id: str | None = None
+    failure: str | None = None
+    kind: str | None = None
+    if isinstance(outcome, HttpResponse):
+        status, request_id = outcome.status, outcome.headers.get("X-Request-Id")
+    elif isinstance(outcome, AttemptFailure):
+        failure, kind = outcome.message, outcome.kind
+    else:
+        failure, kind = "given up by the caller", "cancelled"
+    ended = AttemptEnded(
+        operation=operation.id,
+        method=operation.http_method,
+        path=operation.path,
+        attempt=attempt,
+        status=status,
+        failure=failure,
+        failure_kind=kind,
+        elapsed=elapsed,
+        # Even this could echo what was sent.
+        request_id=None if request_id is None else scrub_text(request_id, known),
+    )
+    tell(hooks.on_response, ended)
+
+
+def tell_retry(hooks: Hooks, request: HttpRequest, attempt: int, delay: float, reason: str) -> None:
+    if hooks.on_retry:
+        operation = request.operation
+        planned = RetryPlanned(
+            operation=operation.id,
+            method=operation.http_method,
+            path=operation.path,
+            attempt=attempt,
+            delay=delay,
+            reason=reason,
+        )
+        tell(hooks.on_retry, planned)

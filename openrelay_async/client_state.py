@@ -1,0 +1,50 @@
+"""What a client and all its views share: connections, budget, observers, keys in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from weakref import WeakSet
+
+from attrs import define, field
+
+from openrelay_async.clock import Clock
+from openrelay_async.credentials import Credential
+from openrelay_async.hooks import Hooks
+from openrelay_async.http_session import HttpSession
+from openrelay_async.key_source import KeySource
+from openrelay_async.pacing import Pacing
+from openrelay_async.redaction import Secret
+from openrelay_async.retry import RetryBudget
+
+
+@define(eq=False)
+class Shared:
+    """What a client and all its views have in common."""
+
+    session: HttpSession
+    budget: RetryBudget
+    hooks: Hooks
+    clock: Clock
+    pacing: Pacing
+    refusing: str | None = None
+    """Why no further call is taken."""
+    credentials: WeakSet[Credential] = field(factory=WeakSet[Credential], repr=False)
+    """Keys in use: no text of the service may show one."""
+    key_sources: WeakSet[KeySource] = field(factory=WeakSet[KeySource], repr=False)
+    """Where the client and its views have their keys from: a rotation switches all that use the same."""
+    pollers: dict[object, object] = field(factory=dict[object, object], repr=False)
+    """What waits and watches share, by what they poll: see `fleet.py`."""
+
+    def watch(self, key_source: KeySource) -> None:
+        """Remember the key in use, so that no error shows it."""
+        self.key_sources.add(key_source)
+        if key_source.current is not None:
+            self.credentials.add(key_source.current)
+
+    def known_secrets(self) -> Iterable[Secret]:
+        while True:
+            try:
+                return [credential.secret for credential in self.credentials]
+            except RuntimeError:
+                # Another thread's loop added one at this moment.
+                continue
