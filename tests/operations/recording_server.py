@@ -49,17 +49,20 @@ def answer_json(value: object, status: int = 200, **headers: str) -> Answer:
 
 
 class RecordingServer:
-    """Answers with what stands in `answers`, first in first out, then with `default`."""
+    """Answers with what stands in `routes` for a path, else in `answers`, one by one, else with `default`."""
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.answers: deque[Answer] = deque()
+        self.routes: dict[str, deque[Answer]] = {}
+        """By method and path: one after the other, the last one again and again."""
         self.default = Answer()
         self.url = ""
 
     def reset(self) -> None:
         self.seen.clear()
         self.answers.clear()
+        self.routes.clear()
         self.default = Answer()
 
     def take(self) -> Seen:
@@ -68,10 +71,16 @@ class RecordingServer:
         self.seen.clear()
         return seen
 
+    def _choose(self, place: str) -> Answer:
+        planned = self.routes.get(place) or self.answers
+        if not planned:
+            return self.default
+        return planned[0] if place in self.routes and len(planned) == 1 else planned.popleft()
+
     async def handle(self, request: web.BaseRequest) -> web.Response:
         body = await request.read()
         self.seen.append(Seen(request.method, request.raw_path, request.headers, body))
-        answer = self.answers.popleft() if self.answers else self.default
+        answer = self._choose(f"{request.method} {request.raw_path.partition('?')[0]}")
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
 
