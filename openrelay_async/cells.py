@@ -14,6 +14,8 @@ from openrelay_async.unset import UNSET
 Tone = Literal["good", "moving", "bad", "over", ""]
 
 _LONGEST_TEXT = 120
+_NO_QUANTITIES = frozenset({"port", "number", "index", "year", "version", "priority"})
+"""Last words of the names of numbers that count nothing: they have no thousands."""
 _TONES: Mapping[str, Tone] = {
     **dict.fromkeys(("running", "active", "ready", "healthy", "completed", "ok", "online", "paid"), "good"),
     **dict.fromkeys(
@@ -144,6 +146,8 @@ def _make_number(name: str, value: float, now: datetime) -> Cell:
             return Cell(tell_nano_usd(value), is_number=True)
         if words[-1] == "at" and value > 10**8:
             return make_cell(name, datetime.fromtimestamp(value, UTC), now)
+    if words[-1] in _NO_QUANTITIES:
+        return Cell(str(value), is_number=True)
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")
     match words[-1]:
         case "gb" | "gib":

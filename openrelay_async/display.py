@@ -20,6 +20,9 @@ from openrelay_async.cells import Cell, Structured, is_empty, make_cell
 MOST_ROWS = 100
 """Rows that are shown; the rest is counted."""
 _MOST_COLUMNS = 9
+_ENOUGH_COLUMNS = 6
+"""Above this, a column must say something: flags, ids of other things and lists do not."""
+_MINOR = 60
 _MOST_NESTED_ROWS = 20
 
 _COLORS = {"good": "#2e9e5b", "moving": "#d08700", "bad": "#d1434b", "over": "#8a8f98"}
@@ -27,7 +30,11 @@ _CELL = "text-align:left;vertical-align:top;padding:2px 10px;"
 _NUMBER = "text-align:right;vertical-align:top;padding:2px 10px;font-variant-numeric:tabular-nums;"
 _MUTED = "opacity:.65;font-size:90%"
 
-_FIRST = ("name", "title", "email", "id", "status", "state", "status_reason", "type", "role")
+_UNITS = (
+    "_per_hour_cents", "_cents_per_hour", "_cents", "_nano_usd", "_gb", "_mb", "_bytes", "_percent",
+    "_hours", "_seconds", "_sec",
+)  # fmt: skip
+_FIRST = ("name", "title", "email", "key", "id", "status", "state", "status_reason", "type", "role")
 _LAST = ("organization_id", "org_id", "user_id", "updated_at")
 
 
@@ -161,7 +168,8 @@ def show_lists_in_notebook() -> None:
 
 def _write_model(model: object, now: datetime, depth: int) -> str:
     rows = []
-    for name in _names(type(model)):
+    names = _names(type(model))
+    for name in sorted(names, key=lambda name: (_place(name), names.index(name))):
         value = getattr(model, name, None)
         if not is_empty(value):
             rows.append(
@@ -205,7 +213,7 @@ def _names(kind: type[object]) -> list[str]:
 
 def _title(name: str) -> str:
     """Return a field's heading: its unit is in the values."""
-    for ending in ("_per_hour_cents", "_cents_per_hour", "_cents", "_nano_usd", "_gb", "_mb", "_bytes"):
+    for ending in _UNITS:
         if name.endswith(ending) and name != ending[1:]:
             name = name.removesuffix(ending)
             break
@@ -222,7 +230,12 @@ def _choose_columns(names: list[str], items: Sequence[object]) -> list[str]:
     filled = [name for name in names if not all(is_empty(getattr(item, name, None)) for item in items)]
     if not filled:
         return names[:_MOST_COLUMNS]
-    chosen = sorted(filled, key=lambda name: (_rank(name, items), names.index(name)))[:_MOST_COLUMNS]
+    ranked = sorted(filled, key=lambda name: (_rank(name, items), names.index(name)))
+    chosen = [
+        name
+        for place, name in enumerate(ranked[:_MOST_COLUMNS])
+        if place < _ENOUGH_COLUMNS or _rank(name, items) < _MINOR
+    ]
     # Among the chosen, times come last: that is where the eye looks for them.
     return sorted(chosen, key=lambda name: (_place(name), names.index(name)))
 
@@ -233,8 +246,8 @@ def _rank(name: str, items: Sequence[object]) -> int:
     if name in _LAST:
         return 90
     value = next((each for item in items if not is_empty(each := getattr(item, name, None))), None)
-    if isinstance(value, Structured | list | dict):
-        return 60
+    if isinstance(value, Structured | list | dict | bool):
+        return _MINOR
     if name.endswith("_name") or "cents" in name or name.startswith(("gpu_count", "total")):
         return 20
     if name.endswith("_id") and name.removesuffix("_id") + "_name" in _names(type(items[0])):
