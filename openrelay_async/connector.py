@@ -18,10 +18,6 @@ from aiohttp import ClientRequest, ClientTimeout
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-if sys.platform != "win32":
-    import fcntl
-    import termios
-
 
 class AttemptState:
     """What an attempt has come to."""
@@ -48,10 +44,15 @@ class AttemptState:
 
 def count_unsent(transport: asyncio.BaseTransport) -> int:
     """Return the bytes that a transport's socket has taken and the other side has not, 0 if unknown."""
+    if sys.platform == "win32":
+        return 0
+    import fcntl  # here, because it is asked for seldom, and not on every system
+    import termios
+
     own_socket = transport.get_extra_info("socket")
     try:
         answer = fcntl.ioctl(own_socket.fileno(), termios.TIOCOUTQ, bytes(struct.calcsize("i")))
-    except (AttributeError, OSError, ValueError, NameError):
+    except (AttributeError, OSError, ValueError):
         # Closed, or a system that does not tell.
         return 0
     return int.from_bytes(answer, sys.byteorder)
