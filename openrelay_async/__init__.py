@@ -42,12 +42,16 @@ if TYPE_CHECKING:
     from openrelay_async.scopes import scopes_for as scopes_for
     from openrelay_async.unset import UNSET as UNSET
     from openrelay_async.unset import Unset as Unset
+    from openrelay_async.waiting import WaitOutcome as WaitOutcome
+    from openrelay_async.waiting import WaitProgress as WaitProgress
+    from openrelay_async.watching import Change as Change
 
     operations = _OPERATIONS
 
 _PLACES = {
     "AsyncClient": "client",
     "BulkResult": "bulk_calls",
+    "Change": "watching",
     "Clock": "clock",
     "DownloadCall": "download",
     "CommandKey": "key_providers",
@@ -64,6 +68,8 @@ _PLACES = {
     "SystemClock": "clock",
     "UNSET": "unset",
     "Unset": "unset",
+    "WaitOutcome": "waiting",
+    "WaitProgress": "waiting",
     "bulk": "bulk_calls",
     "errors": "errors:",
     "leases": "leases:",

@@ -1,0 +1,119 @@
+"""One pace for several clients, kept by a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from openrelay_async import AsyncClient
+
+pytest.importorskip("redis", reason="the extra redis is not installed")
+from openrelay_async.redis_pace import RedisPace
+
+sys.path.insert(0, str(Path(__file__).parent))
+from limiting_server import limiting
+
+needs_redis = pytest.mark.skipif(
+    shutil.which("redis-server") is None, reason="no redis-server on this machine: install the package"
+)
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    server = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        limit = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < limit
+                time.sleep(0.02)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+async def paces(redis_url, request) -> AsyncIterator[list[RedisPace]]:
+    made = [RedisPace(redis_url, name=request.node.name) for _ in range(3)]
+    yield made
+    for pace in made:
+        await pace.aclose()
+
+
+def make_client(server, pace) -> AsyncClient:
+    return AsyncClient(
+        "vl_pacing_0123456789abcdefghijkl", org_id="org_1", base_url=server.url, shared_pace=pace
+    )
+
+
+@needs_redis
+async def test_clients_that_share_a_pace_keep_it_together(paces):
+    """R3.8, for several clients: 900 calls at a limit of 300 a second"""
+    async with limiting(300) as server:
+        clients = [make_client(server, pace) for pace in paces]
+
+        async def call(client: AsyncClient) -> None:
+            for _ in range(10):
+                await client.vms.get("vm_1")
+
+        await asyncio.gather(*(call(client) for client in clients for _ in range(30)))
+        for client in clients:
+            await client.aclose()
+    assert len(server.answers) - server.refusals() == 900
+    # Each client has up to 30 requests under way when the first 429 comes.
+    assert server.refusals() <= 150
+
+
+@needs_redis
+async def test_a_refusal_of_one_client_holds_up_the_others(paces):
+    async with limiting(1000) as server:
+        await paces[0].refuse(server.url, 0.6, 100.0)
+        async with make_client(server, paces[1]) as client:
+            await client.vms.get("vm_1")  # has asked in the background by now
+            await asyncio.sleep(0.1)
+            began = time.monotonic()
+            await client.vms.get("vm_1")
+    assert time.monotonic() - began > 0.3
+
+
+@needs_redis
+async def test_a_pace_that_nobody_set_costs_nothing(paces):
+    assert await paces[0].reserve("https://host", 7) == (7, 0.001)
+    assert not paces[0].limits("https://host")
+
+
+async def test_without_redis_calls_go_on():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    pace = RedisPace(f"redis://127.0.0.1:{port}/0")
+    async with limiting(1000) as server, make_client(server, pace) as client:
+        assert (await client.vms.get("vm_1")).status == "running"
+        await pace.refuse(server.url, 0.0, 100.0)
+        assert (await client.vms.get("vm_1")).status == "running"
+    await pace.aclose()
+
+
+def test_the_password_of_redis_is_not_shown():
+    pace = RedisPace("redis://:canary-password-0123456789@127.0.0.1:1/0")
+    assert "canary" not in repr(pace)
+    assert "canary-password" not in str(vars(pace))
