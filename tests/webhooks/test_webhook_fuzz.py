@@ -14,7 +14,7 @@ from openrelay_async.events import TYPED_EVENTS
 from openrelay_async.webhooks import parse_event, sign, verify
 
 SECRET = "whsec_fuzz"
-FEW = settings(max_examples=100, deadline=None)
+FEW = settings(max_examples=60, deadline=None)
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
