@@ -10,7 +10,6 @@ from openrelay_async.resource import Calls, Resource
 if TYPE_CHECKING:
     from openrelay_async.generated.resources.account import Account
     from openrelay_async.generated.resources.audit_events import AuditEvents
-    from openrelay_async.generated.resources.billing import Billing
     from openrelay_async.generated.resources.catalog import Catalog
     from openrelay_async.generated.resources.dedicated_endpoints import DedicatedEndpoints
     from openrelay_async.generated.resources.files import Files
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from openrelay_async.resources.access import Access
     from openrelay_async.resources.api_keys import ApiKeys
     from openrelay_async.resources.batches import Batches
+    from openrelay_async.resources.billing import Billing
     from openrelay_async.resources.clusters import Clusters
     from openrelay_async.resources.kubernetes import Kubernetes
     from openrelay_async.resources.pods import Pods
@@ -83,7 +83,7 @@ class ClientResources:
     api_keys: ResourceAttribute[ApiKeys] = ResourceAttribute(HAND_WRITTEN)
     audit_events: ResourceAttribute[AuditEvents] = ResourceAttribute()
     batches: ResourceAttribute[Batches] = ResourceAttribute(HAND_WRITTEN)
-    billing: ResourceAttribute[Billing] = ResourceAttribute()
+    billing: ResourceAttribute[Billing] = ResourceAttribute(HAND_WRITTEN)
     catalog: ResourceAttribute[Catalog] = ResourceAttribute()
     clusters: ResourceAttribute[Clusters] = ResourceAttribute(HAND_WRITTEN)
     dedicated_endpoints: ResourceAttribute[DedicatedEndpoints] = ResourceAttribute()

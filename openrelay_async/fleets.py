@@ -80,13 +80,13 @@ class Fleet(Generic[R]):
     async def wait(
         self,
         resource_id: str,
-        until: str,
+        until: str | Goal,
         options: WaitOptions,
         on_update: OnUpdate[R] | None = None,
         resumed: WaitToken | None = None,
     ) -> R | None:
         """Return the resource when it has reached the goal; `None` where nothing is left of it."""
-        goal = self.source.lifecycle.goal(until)
+        goal = until if isinstance(until, Goal) else self.source.lifecycle.goal(until)
         poller = self._poller()
         future: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
         waiter = self._join(poller, resource_id, goal, options, on_update, future, resumed)

@@ -6,12 +6,15 @@ know is not one either: a wait goes on there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from attrs import field, frozen
 
 Verdict = Literal["reached", "waiting", "hopeless"]
+
+
+ANY_STATE = frozenset({"*"})
 
 
 @frozen
@@ -29,9 +32,11 @@ class Goal:
     """Whether it is reached, too, when the resource no longer exists."""
     returns: Literal["listed", "read", "nothing"] = "listed"
     """What a wait gives: the resource as lists show it, as it is read singly, or nothing."""
+    check: Callable[[object], bool] | None = None
+    """What must hold besides, for goals that are a number and not a state."""
 
     def judge(self, state: str) -> Verdict:
-        if state in self.reached:
+        if state in self.reached or self.reached is ANY_STATE:
             return "reached"
         return "hopeless" if state in self.hopeless else "waiting"
 
@@ -157,6 +162,9 @@ SNAPSHOTS = _lifecycle(
     (Goal("ready", _states("ready"), _states("failed")),),
     reason="error_message",
 )
+
+BALANCE = Lifecycle("billing", "balance", (), frozenset(), {})
+"""It has no states: waits are for an amount."""
 
 LIFECYCLES: tuple[Lifecycle, ...] = (VMS, PODS, CLUSTERS, BATCHES, KUBERNETES, NODE_POOLS, SNAPSHOTS)
 

@@ -218,6 +218,8 @@ class Roster(Generic[R]):
 
     def _reach(self, waiter: Waiter[R], resource: R, full: bool) -> None:
         goal = waiter.goal
+        if goal.check is not None and not goal.check(resource):
+            return
         if goal.returns == "listed" and not full:
             self._finish(waiter, resource)
         elif goal.returns == "nothing":
