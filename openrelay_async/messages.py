@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 NO_HEADERS: Mapping[str, str] = {}
 
+SHORTEST_SCRUBBED = 6
+"""Characters from which on a secret argument is taken out of the texts of an error."""
+
 
 # Not frozen, though nobody changes them: a frozen instance costs three times as much to make, and these two
 # are made for every request.
@@ -42,6 +45,15 @@ class HttpRequest:
     @property
     def has_body(self) -> bool:
         return self.body is not None or self.upload is not None
+
+    def secrets(self) -> list[Secret]:
+        """Return the secrets among what is sent: an error that echoes them must not show them.
+
+        The shortest are left out: taking each `a` out of a message would leave none.
+        """
+        given = [value for _, value in self.query if isinstance(value, Secret)]
+        given += () if self.body is None else self.body.secrets
+        return [secret for secret in given if len(secret.reveal()) >= SHORTEST_SCRUBBED]
 
     def can_repeat(self) -> bool:
         """Return whether it can be sent again at all: a stream that cannot be rewound cannot."""

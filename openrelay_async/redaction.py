@@ -171,10 +171,12 @@ class HeaderValue(str):
 class Payload:
     """The bytes of a body, shown only by their length."""
 
-    __slots__ = ("data",)
+    __slots__ = ("data", "secrets")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, secrets: Iterable[Secret] = ()) -> None:
+        """Take the bytes, and the secrets that are among them, for whoever scrubs what comes back."""
         self.data = data
+        self.secrets = tuple(secrets)
 
     def __len__(self) -> int:
         return len(self.data)

@@ -223,10 +223,12 @@ def error_from_failure(
 
 def encode_json_body(value: object) -> Payload:
     """Return a JSON value as the bytes of a request; here, and only here, secrets are revealed."""
-    return Payload(orjson.dumps(value, default=_reveal))
+    secrets: list[Secret] = []
 
+    def reveal(value: object) -> str:
+        if isinstance(value, Secret):
+            secrets.append(value)
+            return value.reveal()
+        raise TypeError(f"{type(value).__name__} has no JSON form")
 
-def _reveal(value: object) -> str:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    return Payload(orjson.dumps(value, default=reveal), secrets)

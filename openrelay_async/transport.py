@@ -32,7 +32,7 @@ from openrelay_async.key_source import KeySource
 from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
 from openrelay_async.pacing import Governor
-from openrelay_async.redaction import Payload
+from openrelay_async.redaction import Payload, Secret
 from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
 from openrelay_async.retry import RetryPolicy, decide, may_have_acted, was_done_before
 from openrelay_async.retry_after import parse_retry_after
@@ -185,7 +185,7 @@ class Transport:
         progress: Progress,
     ) -> OpenRelayError:
         """Return the error of a 401 or 403 with what was needed and what the key has."""
-        body = parse_error_body(response, self.shared.known_secrets())
+        body = parse_error_body(response, self._known_secrets(request))
         error = self._error(request, response, body, None, progress)
         asking = attrs.evolve(self, retry=_ONE_ATTEMPT)
 
@@ -291,7 +291,7 @@ class Transport:
         shared, clock = self.shared, self.shared.clock
         body, retry_after = ErrorBody(), None
         if isinstance(outcome, HttpResponse):
-            body = parse_error_body(outcome, shared.known_secrets())
+            body = parse_error_body(outcome, self._known_secrets(request))
             retry_after = parse_retry_after(
                 outcome.headers.get("Retry-After"), date=outcome.headers.get("Date"), now=clock.wall()
             )
@@ -315,6 +315,10 @@ class Transport:
         tell_retry(shared.hooks, request, progress.attempt, decision.delay, decision.reason)
         return decision.delay
 
+    def _known_secrets(self, request: HttpRequest) -> list[Secret]:
+        """Return what no text of the service may show: the keys in use, and what this request has sent."""
+        return [*self.shared.known_secrets(), *request.secrets()]
+
     def _error(
         self,
         request: HttpRequest,
@@ -334,7 +338,7 @@ class Transport:
             attempts=progress.attempt,
             retry_after=retry_after,
             maybe_applied=progress.maybe_applied,
-            known=self.shared.known_secrets(),
+            known=self._known_secrets(request),
         )
 
 

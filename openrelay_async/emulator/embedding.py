@@ -25,12 +25,13 @@ from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
 from openrelay_async.emulator.fleet import Fleet
 from openrelay_async.emulator.modelled import list_tables
 from openrelay_async.emulator.options import EmulatorOptions, Generation
-from openrelay_async.emulator.scripting import move_vm, sicken_replica
+from openrelay_async.emulator.scripting import add_runner_job, move_vm, sicken_replica
 from openrelay_async.emulator.secrets import hash_password
 from openrelay_async.emulator.seen import SeenRequest
 from openrelay_async.emulator.storage import Database, EmulatorError
 from openrelay_async.emulator.threads import run_in_thread
 from openrelay_async.emulator.time import FastClock, TurnedClock
+from openrelay_async.redaction import Secret
 
 if TYPE_CHECKING:
     from openrelay_async.client import AsyncClient
@@ -105,8 +106,8 @@ class Emulator:
         self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self._running: Running | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._api_key: str | None = None
-        self._session_token = ""
+        self._api_key: Secret | None = None
+        self._session_token = Secret("")
         self._org_id = ""
 
     def __repr__(self) -> str:
@@ -157,12 +158,12 @@ class Emulator:
             self._found(database, now)
             return
         self._org_id = owner.org_id
-        self._session_token = open_session(database, self._settings, owner, now)
+        self._session_token = Secret(open_session(database, self._settings, owner, now))
 
     def _found(self, database: Database, now: float) -> FoundedOrganization:
         founded = found_organization(database, self._settings, self._organization, now)
         self._org_id = founded.org_id
-        self._api_key, self._session_token = founded.api_key, founded.session_token
+        self._api_key, self._session_token = Secret(founded.api_key), Secret(founded.session_token)
         return founded
 
     async def stop(self) -> None:
@@ -211,7 +212,7 @@ class Emulator:
             raise EmulatorError(
                 "the keys of this file are hashed: use one you kept, or session_token to mint one"
             )
-        return self._api_key
+        return self._api_key.reveal()
 
     @property
     def has_api_key(self) -> bool:
@@ -221,7 +222,7 @@ class Emulator:
     @property
     def session_token(self) -> str:
         """A dashboard session of the owner, for operations that refuse keys."""
-        return self._session_token
+        return self._session_token.reveal()
 
     @property
     def clock(self) -> Clock:
@@ -317,6 +318,23 @@ class Emulator:
         self._change(
             lambda database, now: move_vm(
                 database, vm_id, status, reason, now + after, now, self._settings.seed
+            )
+        )
+
+    def add_runner_job(
+        self,
+        pool_id: str,
+        *,
+        repository: str = "app",
+        size: str = "small",
+        lasting: float = 60,
+        fails: bool = False,
+    ) -> str:
+        """Let a job come in from GitHub, and end `lasting` seconds after it began to run; its id."""
+        seed = self._settings.seed
+        return self._change(
+            lambda database, now: add_runner_job(
+                database, pool_id, repository, size, lasting, now, seed, fails=fails
             )
         )
 

@@ -194,7 +194,7 @@ async def test_the_emulator_shows_neither_its_key_nor_its_session(logs: LogCatch
             with pytest.raises(Unauthenticated):
                 await client.with_options(api_key="x" * 40).vms.list()
         secrets = [emulator.api_key, emulator.session_token, created.key.reveal()]
-        seen = [repr(emulator), *map(repr, emulator.requests), *logs.lines]
+        seen = [repr(emulator), repr(vars(emulator)), *map(repr, emulator.requests), *logs.lines]
         for secret in secrets:
             assert [text for text in seen if secret in text] == []
             assert secret not in repr(created)

@@ -181,6 +181,19 @@ async def test_an_answers_secrets_are_in_no_error_when_the_rest_of_it_is_wrong(
     assert [line for line in logs.lines if canary in line] == []
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 503])
+async def test_a_secret_argument_that_the_service_echoes_is_in_no_error(
+    status: int, server: BadServer, canary: str, logs: LogCatcher
+) -> None:
+    """R4.7: not only the key in use."""
+    server.reply(status, echo=True)
+    async with AsyncClient("k" * 30, base_url=server.url, org_id="org_1", retry=ONCE) as client:
+        for name in ("change with a secret in the body", "secret in the query", "raw request"):
+            error = await error_of(CALLS[name](client, canary))
+            assert leaks_of_error(canary, error) == []
+    assert [line for line in logs.lines if canary in line] == []
+
+
 BAD_ARGUMENTS: dict[str, Call] = {
     "an id that is no id": lambda client, canary: client.registry_credentials.create(
         name=1,  # type: ignore[arg-type]
