@@ -1,18 +1,16 @@
-"""What all models share: frozen, slotted attrs classes that know their wire names.
-
-attrs makes each class; the methods that attrs would write and compile for every class anew (`__init__`,
-`__repr__`, `__eq__` …) stand here once, which makes building a class several times cheaper.
-"""
+"""What all models share: frozen, slotted attrs classes that know their wire names."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import attrs
+from attrs.exceptions import FrozenInstanceError
 
+from openrelay_async.model_classes import LazyAttributes, make_slotted
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.structuring import (
     NOTHING_EXTRA,
@@ -28,6 +26,9 @@ from openrelay_async.wire import encode_date, encode_time
 
 C = TypeVar("C", bound=type)
 
+_EMPTY: Final[Mapping[object, Callable[[], object]]] = {"list": list, "map": dict}
+"""What makes the empty value of a kind, such as `("list", "string")`."""
+
 if TYPE_CHECKING:
     # Type checkers shall see attrs' own decorator, which they know: constructors, `attrs.evolve`, freezing.
     from attrs import frozen as frozen
@@ -35,15 +36,7 @@ else:
 
     def frozen(*, kw_only: bool) -> Callable[[C], C]:
         """Make a frozen, slotted attrs class whose methods are those of `ApiModel`."""
-        return attrs.define(
-            frozen=True,
-            kw_only=kw_only,
-            init=False,
-            repr=False,
-            eq=False,
-            auto_attribs=True,
-            getstate_setstate=False,
-        )
+        return make_slotted
 
 
 class _LazyReader:
@@ -57,18 +50,17 @@ class _LazyReader:
 
 
 def _make_reader(model: type[Any]) -> Reader[Any]:
-    attributes = {attribute.name: attribute for attribute in attrs.fields(model)}
-    fields = [(field, _default_of(attributes[field[0]], field[2])) for field in model.wire_fields]
+    fields = [(field, _default_of(model, field)) for field in model.wire_fields]
     fill = vars(model).get("fill") or functools.partial(_fill_any, model)
     return Reader(model, fields, _make_draft(model), fill)
 
 
-def _default_of(attribute: attrs.Attribute[Any], kind: Kind) -> Callable[[], object]:
-    """Return what gives an attribute's value where it is absent or null."""
-    if isinstance(kind, tuple) and kind[0] in ("list", "map"):
-        empty = attribute.default
-        return (list if kind[0] == "list" else dict) if empty is not UNSET else (lambda: UNSET)
-    default = None if attribute.default is attrs.NOTHING else attribute.default
+def _default_of(model: type[Any], field: WireField) -> Callable[[], object]:
+    """Return what gives a field's value where it is absent or null."""
+    attribute, _, kind, _, _ = field
+    default = model.field_defaults.get(attribute)
+    if default is not UNSET and kind[0] in _EMPTY:
+        return _EMPTY[kind[0]]
     return lambda: default
 
 
@@ -137,23 +129,33 @@ class ApiModel:
         return wire
 
     if not TYPE_CHECKING:
+        # Out of type checkers' sight: what they know of attrs' frozen classes is more exact.
+        __attrs_attrs__ = LazyAttributes()
 
         def __init__(self, **values: object) -> None:
             cls = type(self)
-            secret = {name for name, _, kind, _, _ in cls.wire_fields if "secret" in kind}
-            for attribute in attrs.fields(cls):
-                name = attribute.name
+            put = object.__setattr__
+            put(self, "extra", values.pop("extra", NOTHING_EXTRA))
+            for field in cls.wire_fields:
+                name, kind = field[0], field[2]
                 if name in values:
                     value = values.pop(name)
-                elif attribute.default is attrs.NOTHING:
-                    raise TypeError(f"{cls.__name__} needs the argument {name!r}")
-                elif isinstance(attribute.default, attrs.Factory):
-                    value = attribute.default.factory()
+                    put(self, name, conceal(value) if "secret" in kind else value)
+                elif name in cls.field_defaults:
+                    put(self, name, _default_of(cls, field)())
                 else:
-                    value = attribute.default
-                object.__setattr__(self, name, conceal(value) if name in secret else value)
+                    raise TypeError(f"{cls.__name__} needs the argument {name!r}")
             if values:
                 raise TypeError(f"{cls.__name__} has no field {', '.join(sorted(values))}")
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise FrozenInstanceError
+
+        def __delattr__(self, name: str) -> None:
+            raise FrozenInstanceError
+
+    def __replace__(self, **changes: Any) -> Self:
+        return attrs.evolve(self, **changes)
 
     def __repr__(self) -> str:
         fields = [f"{name}={value!r}" for name, value in self._shown()]

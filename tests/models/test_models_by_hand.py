@@ -58,6 +58,21 @@ def test_evolve_changes_one_field() -> None:
     assert attrs.evolve(vm(), status="stopped") == structure(VM | {"status": "stopped"}, models.VmSummary)
 
 
+def test_attrs_knows_the_fields() -> None:
+    fields = attrs.fields_dict(models.VmSummary)
+    assert set(fields) == {"extra", *(python_name(wire) for wire in properties("VmSummary"))}
+    assert fields["id"].default is attrs.NOTHING
+    assert fields["gpu_count"].default is None
+    assert all(each.kw_only for each in fields.values())
+    assert attrs.asdict(vm())["name"] == "dev-box"
+    assert attrs.fields(models.Whoami) is attrs.fields(models.Whoami)
+    assert attrs.fields(models.VmSummary).gpu_count is fields["gpu_count"]
+
+
+def test_replacing_is_evolving() -> None:
+    assert vm().__replace__(status="stopped") == attrs.evolve(vm(), status="stopped")
+
+
 def test_extra_cannot_be_written_to() -> None:
     read = structure(VM | {"new": 1}, models.VmSummary)
     assert read.extra == {"new": 1}
@@ -196,6 +211,18 @@ def test_reading_a_model_needs_neither_cattrs_nor_aiohttp() -> None:
         "print([m for m in ('cattrs', 'aiohttp', 'asyncio', 'orjson') if m in sys.modules])"
     )
     assert loaded == "[]"
+
+
+def test_attrs_builds_nothing_when_a_module_of_models_is_imported() -> None:
+    built = run(
+        "import attrs, openrelay_async.operation\n"
+        "calls = []\n"
+        "attrs.define = calls.append\n"
+        "from openrelay_async.generated.models import VmSummary\n"
+        f"VmSummary.from_wire({VM!r})\n"
+        "print(calls)"
+    )
+    assert built == "[]"
 
 
 def test_the_package_of_models_names_all_and_loads_none() -> None:
