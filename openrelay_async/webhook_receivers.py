@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import (
-    AsyncIterable,
+    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -17,7 +17,7 @@ from collections.abc import (
     Mapping,
     MutableMapping,
 )
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from openrelay_async.config import check_integer
@@ -196,19 +196,21 @@ def check_request(method: str, headers: HeadersInput, max_body: int) -> Receipt 
     return None
 
 
-async def read_body(chunks: AsyncIterable[bytes], max_body: int) -> bytes | Receipt | None:
+async def read_body(
+    chunks: AsyncGenerator[bytes, None], max_body: int, *, seconds: float = _SLOWEST_BODY
+) -> bytes | Receipt | None:
     """Return the whole body, the refusal of it, or `None` if the sender has gone."""
     parts: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(_SLOWEST_BODY):
+        async with asyncio.timeout(seconds), aclosing(chunks):
             async for chunk in chunks:
                 size += len(chunk)
                 if size > max_body:
                     return _too_large(max_body)
                 parts.append(chunk)
     except TimeoutError:
-        return Receipt(408, f"the body took longer than {_SLOWEST_BODY:g} s")
+        return Receipt(408, f"the body took longer than {seconds:g} s")
     except _Gone:
         return None
     return b"".join(parts)
@@ -222,7 +224,7 @@ class _Gone(Exception):  # noqa: N818 - it never leaves this module
     """The sender hung up, or sent what is no HTTP body."""
 
 
-async def _read_messages(receive: AsgiReceive) -> AsyncIterator[bytes]:
+async def _read_messages(receive: AsgiReceive) -> AsyncGenerator[bytes, None]:
     while True:
         message = await receive()
         if message["type"] != "http.request":
@@ -232,7 +234,7 @@ async def _read_messages(receive: AsgiReceive) -> AsyncIterator[bytes]:
             return
 
 
-async def _read_chunks(request: web.Request) -> AsyncIterator[bytes]:
+async def _read_chunks(request: web.Request) -> AsyncGenerator[bytes, None]:
     from aiohttp import ClientError
 
     is_gone = False

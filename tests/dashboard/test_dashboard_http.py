@@ -8,9 +8,12 @@ import subprocess
 import sys
 
 import aiohttp
+import attrs
 import pytest
 
 from openrelay_async.emulator import Emulator, Fault
+from openrelay_async.emulator.areas.account.storage import MEMBERSHIPS
+from openrelay_async.emulator.dashboard.reading import describe_time
 from openrelay_async.errors import Unauthenticated
 
 
@@ -44,6 +47,12 @@ async def test_without_a_session_there_is_only_the_sign_in_page(visitor):
     for path in ("/keys", "/revoke", "/sign-out"):
         assert "Your session has ended" in (await visitor.post(path, {"name": "x"})).html
     assert await visitor.count_keys() == 1
+
+
+async def test_a_link_from_another_site_signs_nobody_out(visitor):
+    """Such a visit brings no cookie, and must set none."""
+    assert "Set-Cookie" not in (await visitor.get()).headers
+    assert "Set-Cookie" not in (await visitor.get("?notice=ended")).headers
 
 
 async def test_a_key_is_shown_once(visitor):
@@ -232,6 +241,41 @@ async def test_passwords_cannot_be_guessed_quickly(visit):
         form = {"email": "owner@acme.example", "password": "x"}
         statuses = [(await visitor.post("/sign-in", form)).status for _ in range(12)]
         assert statuses == [403] * 10 + [429] * 2
+
+
+async def test_who_may_only_look_sees_no_forms(visitor):
+    def demote(database, now):
+        (membership,) = MEMBERSHIPS.find(database)
+        MEMBERSHIPS.update(database, attrs.evolve(membership, role="viewer"))
+
+    await visitor.sign_in()
+    csrf = (await visitor.get()).csrf
+    visitor.emulator._change(demote)
+    seen = await visitor.get()
+    assert "Your role lets you see keys" in seen.html
+    assert "bootstrap" in seen.html
+    assert "Create a key" not in seen.html
+    assert "Revoke " not in seen.html.partition("<dialog")[0]
+    refused = await visitor.post("/keys", {"csrf": csrf, "name": "x", "scope": "vms:read"})
+    assert (refused.status, "needs the scope" in refused.html) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "just now"),
+        (59, "just now"),
+        (60, "1 minute ago"),
+        (3599, "1 hour ago"),
+        (7200, "2 hours ago"),
+        (86400, "1 day ago"),
+        (-30, "in a moment"),
+        (-2_591_999.5, "in 30 days"),
+        (-3_599.9, "in 1 hour"),
+    ],
+)
+def test_times_are_told_as_people_tell_them(seconds, text):
+    assert describe_time(1_000_000_000.0 - seconds, 1_000_000_000.0).text == text
 
 
 async def test_it_is_served_only_if_asked_for(http_get):

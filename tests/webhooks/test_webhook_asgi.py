@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
-from openrelay_async.webhooks import ASGIReceiver
+from openrelay_async.webhook_receivers import read_body
+from openrelay_async.webhooks import ASGIReceiver, Receipt
 
 
 def in_fastapi(receiver: ASGIReceiver) -> FastAPI:
@@ -101,6 +102,17 @@ async def test_a_body_without_a_length_is_bounded_too(deliver, secret, collector
 
     await receiver({"type": "http", "method": "POST", "headers": []}, receive, send)
     assert (sent[0]["status"], reads) == (413, 4)
+
+
+async def test_a_body_that_takes_too_long_is_refused():
+    async def trickle():
+        for _ in range(1000):
+            await asyncio.sleep(0.005)
+            yield b"x"
+
+    receipt = await read_body(trickle(), 10_000, seconds=0.05)
+    assert isinstance(receipt, Receipt)
+    assert receipt.status == 408
 
 
 async def test_a_sender_that_hangs_up_is_answered_nothing(secret, collector):

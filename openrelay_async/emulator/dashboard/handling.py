@@ -148,7 +148,9 @@ class Dashboard:
                 "Your session has ended. Sign in again." if ended else _NOTICES.get(query.get("notice", ""))
             )
             response = self._ask_who(problem)
-            response.del_cookie(self._cookie_name(request), path=ROOT)
+            # Only one that came: a link from another site brings none, and must not sign anybody out.
+            if self._cookie_name(request) in request.cookies:
+                response.del_cookie(self._cookie_name(request), path=ROOT)
             return response
         page = self._read_page(request, signed_in)
         new_key = self._take_unseen(query.get("made", ""), signed_in)
@@ -175,6 +177,7 @@ class Dashboard:
             organization=read_organization(database, principal.org_id),
             email=read_email(database, principal.user_id),
             grantable=tuple(principal.scopes),
+            may_change=principal.may_do(self._operations["createOrgApiKey"], principal.org_id),
             keys=keys,
             audit=read_audit(database, principal.org_id, keys, now),
             csrf=signed_in.csrf,
@@ -238,7 +241,7 @@ class Dashboard:
             scopes=frozenset(form.get("scope", [])),
             lifetime=first_of(form, "lifetime"),
         )
-        error = _find_mistake(filled)
+        error, status = _find_mistake(filled), 400
         if error is None:
             body: dict[str, object] = {"name": filled.name, "scopes": sorted(filled.scopes)}
             if filled.lifetime:
@@ -246,11 +249,11 @@ class Dashboard:
             try:
                 answer = self._perform(request, signed_in, "createOrgApiKey", {}, body)
             except Refusal as refusal:
-                error = refusal.message
+                error, status = refusal.message, refusal.status
             else:
                 return _redirect(f"{ROOT}?made={self._keep_unseen(answer, signed_in)}")
         page = attrs.evolve(self._read_page(request, signed_in), form=attrs.evolve(filled, error=error))
-        return _html(render_keys(page), status=400)
+        return _html(render_keys(page), status=status)
 
     def _revoke(self, request: web.BaseRequest, signed_in: SignedIn, key_id: str) -> web.Response:
         try:

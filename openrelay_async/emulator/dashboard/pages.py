@@ -20,6 +20,8 @@ LIFETIMES = (
     ("31536000", "1 year"),
 )
 
+_READ_ONLY = "Your role lets you see keys, not create or revoke them."
+
 _SCOPE_WORDS = {
     "billing:read": "See balance, invoices and usage",
     "billing:write": "Change billing, add funds",
@@ -56,6 +58,7 @@ class KeysPage:
     organization: str
     email: str
     grantable: tuple[str, ...]
+    may_change: bool
     keys: Sequence[KeyRow]
     audit: Sequence[AuditRow]
     csrf: str = attrs.field(repr=False)
@@ -122,14 +125,14 @@ def render_keys(page: KeysPage) -> str:
             class_="lead",
         ),
         element("p", page.notice, role="status", class_="notice") if page.notice else None,
-        _alert(page.problem),
+        _alert(page.problem or (None if page.may_change else page.form.error)),
         _render_new_key(page.new_key),
-        _render_confirmation(page.revoking, page.csrf) if page.revoking else None,
-        _render_create(page),
+        _render_confirmation(page.revoking, page.csrf) if page.revoking and page.may_change else None,
+        _render_create(page) if page.may_change else element("p", _READ_ONLY, class_="empty"),
         element(
             "section",
             element("h2", f"Active keys ({len(working)})"),
-            render_table(working)
+            render_table(working, may_change=page.may_change)
             if working
             else element("p", "No key works at the moment.", class_="empty"),
             render_ended(ended) if ended else None,

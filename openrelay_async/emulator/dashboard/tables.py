@@ -12,19 +12,19 @@ ROOT = "/dashboard"
 _COLUMNS = ("Name", "Key", "Scopes", "Last used", "Expires")
 
 
-def render_table(keys: Sequence[KeyRow]) -> Markup:
+def render_table(keys: Sequence[KeyRow], *, may_change: bool) -> Markup:
     """Keys that work, with a way to revoke each."""
     titles = [element("th", title, scope="col") for title in _COLUMNS]
     titles.append(element("th", element("span", "Actions", class_="unseen"), scope="col"))
     return element(
         "table",
         element("thead", element("tr", titles)),
-        element("tbody", [_render_row(key) for key in keys]),
+        element("tbody", [_render_row(key, may_change=may_change) for key in keys]),
         class_="keys",
     )
 
 
-def _render_row(key: KeyRow) -> Markup:
+def _render_row(key: KeyRow, *, may_change: bool) -> Markup:
     revoke = element(
         "a",
         "Revoke",
@@ -40,7 +40,7 @@ def _render_row(key: KeyRow) -> Markup:
         _cell("Scopes", element("ul", [element("li", scope) for scope in key.scopes], class_="chips")),
         _cell("Last used", _render_time(key.last_used) if key.last_used else "Never"),
         _cell("Expires", _render_time(key.expires) if key.expires else "Never"),
-        element("td", revoke, class_="action"),
+        element("td", revoke if may_change else None, class_="action"),
         id=key.id,
     )
 
