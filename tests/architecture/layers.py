@@ -113,7 +113,16 @@ LAYERS: dict[str, list[str]] = {
     ],
     "hand-written additions to generated resources": ["resources.*"],
     "the client": ["client_resources", "client", "device_login", "leases", ""],
-    "on top of it": ["emulator.*", "keys", "progress", "distributed", "redis_pace", "opentelemetry_hooks", "pytest_plugin", "demo"],
+    "on top of it": [
+        "emulator.*",
+        "keys",
+        "progress",
+        "distributed",
+        "redis_pace",
+        "opentelemetry_hooks",
+        "pytest_plugin",
+        "demo",
+    ],
 }
 """Modules of `openrelay_async` from the top down; `""` is the package itself."""
 
