@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from openrelay_async.config import PoolLimits as PoolLimits
     from openrelay_async.download import DownloadCall as DownloadCall
     from openrelay_async.errors import OpenRelayError as OpenRelayError
+    from openrelay_async.frames import list_to_frame as list_to_frame
     from openrelay_async.generated.operations import OPERATIONS as _OPERATIONS
     from openrelay_async.key_providers import CommandKey as CommandKey
     from openrelay_async.key_providers import EnvironmentKey as EnvironmentKey
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from openrelay_async.log_redaction import install_redaction as install_redaction
     from openrelay_async.pagination import Page as Page
     from openrelay_async.pagination import PagedCall as PagedCall
+    from openrelay_async.progress import WaitBar as WaitBar
     from openrelay_async.recording import RecordedResponse as RecordedResponse
     from openrelay_async.redaction import Secret as Secret
     from openrelay_async.redaction import scrub as scrub
@@ -68,10 +70,12 @@ _PLACES = {
     "SystemClock": "clock",
     "UNSET": "unset",
     "Unset": "unset",
+    "WaitBar": "progress",
     "WaitOutcome": "waiting",
     "WaitProgress": "waiting",
     "bulk": "bulk_calls",
     "errors": "errors:",
+    "list_to_frame": "frames",
     "leases": "leases:",
     "models": "models:",
     "install_redaction": "log_redaction",

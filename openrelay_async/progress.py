@@ -100,7 +100,7 @@ class WaitBar:
         before = f"{self._description}: " if self._description else ""
         count = f" [{len(self._reached)}/{self._total}]" if self._total > 1 else ""
         after = tell_duration(progress.elapsed)
-        print(  # noqa: T201 - this is what it is for
+        print(
             f"{before}{said} after {after}, waiting for {progress.until}{count}",
             file=self._file,
             flush=True,

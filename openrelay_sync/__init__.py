@@ -12,34 +12,45 @@ use. All public names of `openrelay_async` are here too.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
 from openrelay_async import _PLACES as _ASYNC_PLACES
 from openrelay_async import __version__
 
+# Type checkers take the name for true. Importing it from typing would cost more than all else here.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from openrelay_async import UNSET as UNSET
+    from openrelay_async import AsyncClient as AsyncClient
+    from openrelay_async import BulkResult as BulkResult
+    from openrelay_async import Change as Change
+    from openrelay_async import Clock as Clock
+    from openrelay_async import CommandKey as CommandKey
+    from openrelay_async import DownloadCall as DownloadCall
+    from openrelay_async import EnvironmentKey as EnvironmentKey
+    from openrelay_async import FileKey as FileKey
+    from openrelay_async import KeyringKey as KeyringKey
+    from openrelay_async import OpenRelayError as OpenRelayError
+    from openrelay_async import Page as Page
+    from openrelay_async import PagedCall as PagedCall
+    from openrelay_async import PoolLimits as PoolLimits
+    from openrelay_async import RecordedResponse as RecordedResponse
+    from openrelay_async import RetryPolicy as RetryPolicy
+    from openrelay_async import Secret as Secret
+    from openrelay_async import SystemClock as SystemClock
+    from openrelay_async import Unset as Unset
+    from openrelay_async import WaitBar as WaitBar
+    from openrelay_async import WaitOutcome as WaitOutcome
+    from openrelay_async import WaitProgress as WaitProgress
+    from openrelay_async import bulk as bulk
     from openrelay_async import errors as errors
+    from openrelay_async import install_redaction as install_redaction
+    from openrelay_async import list_to_frame as list_to_frame
     from openrelay_async import models as models
-    from openrelay_async.bulk_calls import BulkResult as BulkResult
-    from openrelay_async.bulk_calls import bulk as bulk
-    from openrelay_async.client import AsyncClient as AsyncClient
-    from openrelay_async.clock import Clock as Clock
-    from openrelay_async.clock import SystemClock as SystemClock
-    from openrelay_async.config import PoolLimits as PoolLimits
-    from openrelay_async.download import DownloadCall as DownloadCall
-    from openrelay_async.errors import OpenRelayError as OpenRelayError
-    from openrelay_async.generated.operations import OPERATIONS as operations  # noqa: F401, N811 - the public name
-    from openrelay_async.key_source import EnvironmentKey as EnvironmentKey
-    from openrelay_async.key_source import FileKey as FileKey
-    from openrelay_async.pagination import Page as Page
-    from openrelay_async.pagination import PagedCall as PagedCall
-    from openrelay_async.recording import RecordedResponse as RecordedResponse
-    from openrelay_async.redaction import Secret as Secret
-    from openrelay_async.retry import RetryPolicy as RetryPolicy
-    from openrelay_async.unset import UNSET as UNSET
-    from openrelay_async.unset import Unset as Unset
+    from openrelay_async import operations as operations
+    from openrelay_async import scopes_for as scopes_for
+    from openrelay_async import scrub as scrub
+    from openrelay_sync import leases as leases
     from openrelay_sync.client import Client as Client
+    from openrelay_sync.contexts import SyncContext as SyncContext
     from openrelay_sync.iteration import SyncDownload as SyncDownload
     from openrelay_sync.iteration import SyncPagedCall as SyncPagedCall
     from openrelay_sync.loop_thread import LoopThread as LoopThread
@@ -47,23 +58,31 @@ if TYPE_CHECKING:
 _PLACES = {
     "Client": "client",
     "LoopThread": "loop_thread",
+    "SyncContext": "contexts",
     "SyncDownload": "iteration",
     "SyncPagedCall": "iteration",
+    "leases": "leases:",
 }
-"""Where each name of this package's own is defined."""
+"""Where each name of this package's own is defined; with a colon it is the module."""
 
-__all__ = ["__version__", *_PLACES, *_ASYNC_PLACES]
+__all__ = ["__version__", *{**_PLACES, **_ASYNC_PLACES}]
 
 
-def __getattr__(name: str) -> object:
-    if name in _PLACES:
-        value: object = getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
-    elif name in _ASYNC_PLACES:
-        value = getattr(importlib.import_module("openrelay_async"), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # A type checker shall not take every misspelt name for something that is there
+
+    def __getattr__(name: str) -> object:
+        import importlib  # not before it is needed: see above
+
+        if name in _PLACES:
+            module_name, colon, _ = _PLACES[name].partition(":")
+            module = importlib.import_module(f"{__name__}.{module_name}")
+            value: object = module if colon else getattr(module, name)
+        elif name in _ASYNC_PLACES:
+            value = getattr(importlib.import_module("openrelay_async"), name)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -14,6 +14,7 @@ from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import PoolLimits
 from openrelay_async.fork_guard import import_module
 from openrelay_async.key_source import KeyInput
+from openrelay_async.pacing import SharedPace
 from openrelay_async.recording import RecordedResponse
 from openrelay_async.retry import RetryPolicy
 from openrelay_async.unset import UNSET, Unset
@@ -105,6 +106,8 @@ class Client:
         clock: time and chance, for tests.
         default_headers: sent with every request.
         app_name: put in front of the User-Agent, such as `trainer/1.4`.
+        max_requests_per_second: a pace never to exceed; without it, only the service's refusals set one.
+        shared_pace: keeps one pace for several processes, such as `openrelay_async.redis_pace.RedisPace`.
         loop_thread: a thread to share with other clients, which closes it when all are closed.
 
     Raises:
@@ -159,6 +162,8 @@ class Client:
         clock: Clock = SystemClock(),  # noqa: B008 - has no state
         default_headers: Mapping[str, str] | None = None,
         app_name: str | None = None,
+        max_requests_per_second: float | None = None,
+        shared_pace: SharedPace | None = None,
         loop_thread: LoopThread | None = None,
     ) -> None:
         try:
@@ -177,6 +182,8 @@ class Client:
                 clock=clock,
                 default_headers=default_headers,
                 app_name=app_name,
+                max_requests_per_second=max_requests_per_second,
+                shared_pace=shared_pace,
             )
         finally:
             # No frame of a failing call shows a credential.

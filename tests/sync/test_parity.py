@@ -6,6 +6,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,9 @@ from openrelay_sync.client import SyncResourceAttribute
 RESOURCES = sorted(
     name for name in dir(AsyncClient) if isinstance(getattr(AsyncClient, name), ResourceAttribute)
 )
-OWN = {"Client", "LoopThread", "SyncDownload", "SyncPagedCall"}
+OWN = {"Client", "LoopThread", "SyncContext", "SyncDownload", "SyncPagedCall"}
+TWINS = {"leases"}
+"""Names of both packages that stand for different things."""
 RENAMED = {"aclose": "close"}
 
 
@@ -55,9 +58,16 @@ def test_the_public_names_are_the_same_and_the_sync_ones() -> None:
     assert set(openrelay_sync.__all__) == set(openrelay_async.__all__) | OWN
 
 
-@pytest.mark.parametrize("name", sorted(set(openrelay_async.__all__)))
+@pytest.mark.parametrize("name", sorted(set(openrelay_async.__all__) - TWINS))
 def test_a_shared_name_is_the_same_object(name: str) -> None:
     assert getattr(openrelay_sync, name) is getattr(openrelay_async, name)
+
+
+def test_type_checkers_see_every_name() -> None:
+    """The names that are loaded late are also imported where only type checkers look."""
+    source = Path(str(openrelay_sync.__file__)).read_text("utf-8")
+    seen = set(re.findall(r"import \w+ as (\w+)$", source, re.MULTILINE)) | {"__version__"}
+    assert seen - {"_ASYNC_PLACES"} == set(openrelay_sync.__all__)
 
 
 def test_there_are_the_same_resources() -> None:

@@ -15,9 +15,10 @@ from openrelay_async.generated.models.billing import (
     SetupIntentCompletion,
     SpendLimitRequestList,
 )
-from openrelay_async.generated.resources import billing as async_resource
 from openrelay_async.redaction import Secret, conceal
+from openrelay_async.resources import billing as async_resource
 from openrelay_async.unset import UNSET, Unset
+from openrelay_async.waiting import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 from openrelay_sync.resource import SyncResource
 
 
@@ -286,5 +287,37 @@ class Billing(SyncResource[async_resource.Billing]):
                 threshold_cents=threshold_cents,
                 org_id=org_id,
                 timeout=timeout,
+            )
+        )
+
+    def wait_balance(
+        self,
+        *,
+        at_least_cents: int,
+        timeout: float = DEFAULT_TIMEOUT,
+        interval: float | None = None,
+        max_failures: int = DEFAULT_FAILURES,
+        org_id: str | None = None,
+    ) -> Balance:
+        """Wait until so much can be spent: a deposit arrives some time after it was made.
+
+        Args:
+            at_least_cents: amount that must be available (US cents).
+            timeout: seconds of wall clock to wait; `math.inf` for no limit.
+            interval: longest pause between two polls in seconds; by default they back off to 60 s.
+            max_failures: polls in a row that may fail for reasons that pass.
+            org_id: organization id; by default the client's organization.
+
+        Raises:
+            WaitTimeout: the time is up; its `resource.balance` is the balance as last seen.
+            WaitError: more than `max_failures` polls failed in a row.
+        """
+        return self._bridge.run(
+            self._resource.wait_balance(
+                at_least_cents=at_least_cents,
+                timeout=timeout,
+                interval=interval,
+                max_failures=max_failures,
+                org_id=org_id,
             )
         )
