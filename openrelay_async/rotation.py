@@ -29,6 +29,10 @@ Store = Callable[[str], object]
 Journal = str | os.PathLike[str]
 
 
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
 @frozen
 class Rotation:
     """A rotation: which key takes the place of which, and what is being done. It holds no secret."""
@@ -38,8 +42,8 @@ class Rotation:
     new_key_id: str | None
     name: str
     step: Step
-    scopes: tuple[str, ...] = field(default=(), converter=tuple)
-    known_key_ids: tuple[str, ...] = field(default=(), converter=tuple, repr=False)
+    scopes: tuple[str, ...] = field(default=(), converter=_texts)
+    known_key_ids: tuple[str, ...] = field(default=(), converter=_texts, repr=False)
     """The keys that were there before: a key that a lost answer made is not among them."""
 
     @property

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 import attrs
 from attrs import define, field
@@ -40,6 +41,8 @@ from openrelay_async.rotation import (
     rotation_error,
 )
 from openrelay_async.unset import UNSET, Unset
+
+T = TypeVar("T")
 
 CREATE_ATTEMPTS = 5
 """A create whose answer was lost is looked for, revoked and made again at most so often."""
@@ -190,7 +193,7 @@ class RotationRun:
         assert self.new is not None  # noqa: S101 - set by `create`
         self.mark("switch")
         shared = self.calls.transport.shared
-        for source in {self.calls.transport.key_source, *shared.key_sources}:
+        for source in {self.calls.transport.key_source, *_snapshot(shared.key_sources)}:
             current = source.current
             if source is self.calls.transport.key_source or (
                 current is not None and current.secret == self.old.secret
@@ -209,7 +212,7 @@ class RotationRun:
         ends = time.monotonic() + limit
         while True:
             await asyncio.sleep(_DRAIN_CHECK)
-            holders = [each for each in shared.credentials if each.secret == self.old.secret]
+            holders = [each for each in _snapshot(shared.credentials) if each.secret == self.old.secret]
             running = sum(len(each.in_flight) for each in {self.old, *holders})
             if not running:
                 return
@@ -283,6 +286,15 @@ class RotationRun:
             return f"{which} could not be revoked ({error.status or 'no answer'}): do it yourself"
         self.mark("undone")
         return f"the new key {new_key_id} was revoked"
+
+
+def _snapshot(items: Iterable[T]) -> list[T]:
+    """Return what is in a set that other threads may add to at this moment."""
+    while True:
+        try:
+            return list(items)
+        except RuntimeError:
+            continue
 
 
 def _stopped(

@@ -186,6 +186,25 @@ async def test_no_log_of_a_call_that_succeeds_has_the_key(
     assert [line for line in logs.lines if canary in line] == []
 
 
+async def test_notebooks_and_tables_show_only_masks(server: BadServer, canary: str) -> None:
+    """R4.1 R4.3: the HTML of a new key, of its wire form and of the client."""
+    server.reply(
+        200,
+        f'{{"id": "key_1", "name": "n", "key": "{canary}", "keyPrefix": "c", "organizationId": "org_1",'
+        ' "scopes": [], "createdAt": "2026-11-01T00:00:00Z"}',
+    )
+    async with AsyncClient("k" * 30, base_url=server.url, org_id="org_1") as client:
+        created = await client.api_keys.create(name="n")
+        assert created.key.reveal() == canary
+        assert canary not in created._repr_html_()
+        assert canary not in repr(created.to_wire())
+        assert created.to_wire(reveal=True)["key"] == canary
+        assert leaks_of_value(canary, created) == []
+        for value in (client, client.vms, client.vms.list()):
+            show = getattr(value, "_repr_html_", None)
+            assert show is None or canary not in (show() or "")
+
+
 async def test_the_emulator_shows_neither_its_key_nor_its_session(logs: LogCatcher) -> None:
     """R4.1, for the emulator's side."""
     async with Emulator() as emulator:

@@ -6,13 +6,15 @@ import asyncio
 import os
 import pickle
 import random
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from openrelay_async import AsyncClient, PoolLimits, RetryPolicy, errors
+from openrelay_async import AsyncClient, FileKey, PoolLimits, RetryPolicy, errors
 from openrelay_async.emulator import Emulator, Fault
+from openrelay_async.emulator.options import Generation
 from openrelay_async.generated.models.api_keys import ApiKeySummary
 from openrelay_async.rotation import Rotation, RotationError
 from tests.canary.leaks import foreign_links, leaks_of_error
@@ -381,3 +383,70 @@ async def test_a_client_alone_needs_no_key_id(emulator: Emulator) -> None:
     """Keys that begin alike are told apart by whoami where it tells the id."""
     async with AsyncClient(emulator.api_key, base_url=emulator.url, inference_url=emulator.url) as client:
         assert (await client.api_keys.rotate(store=lambda key: None)).step == "done"
+
+
+@pytest.mark.parametrize("generation", ["2026-07", "2026-10"])
+async def test_a_key_of_either_generation_is_found_and_replaced(generation: Generation) -> None:
+    """2026-07 does not tell a key's id in whoami: there its prefix does."""
+    async with Emulator(generation=generation) as emulator, emulator.client() as client:
+        stored: list[str] = []
+        for _ in range(2):
+            assert (await client.api_keys.rotate(store=stored.append)).step == "done"
+        assert len([key for key in await client.api_keys.list() if not key.revoked_at]) == 1
+        assert stored[0].startswith("or_" if generation == "2026-10" else "vl_")
+
+
+async def test_two_processes_share_a_file_through_a_rotation(emulator: Emulator, tmp_path: Path) -> None:
+    """R9.1 R9.3: one rotates, the other reads the file; the grace covers the time between."""
+    file = tmp_path / "key"
+    file.touch(mode=0o600)
+    file.write_text(emulator.api_key)
+
+    def replace_file(key: str) -> None:
+        beside = tmp_path / "key.new"
+        beside.touch(mode=0o600)
+        beside.write_text(key)
+        beside.replace(file)
+
+    ends = False
+    async with (
+        emulator.client(api_key=FileKey(file, check_every=0.05)) as rotating,
+        emulator.client(api_key=FileKey(file, check_every=0.05)) as other,
+    ):
+
+        async def work(client: AsyncClient) -> int:
+            calls = 0
+            while not ends:
+                await client.vms.list()
+                calls += 1
+            return calls
+
+        async with asyncio.timeout(30):
+            workers = [asyncio.create_task(work(client)) for client in (rotating, other) * 4]
+            for _ in range(3):
+                await rotating.api_keys.rotate(store=replace_file, grace=0.4)
+            ends = True
+            assert min(await asyncio.gather(*workers)) > 0
+    assert [request.status for request in emulator.requests].count(401) == 0
+
+
+async def test_calls_in_loops_of_other_threads_are_switched_and_drained_too(emulator: Emulator) -> None:
+    """R1.2 R9.3."""
+    ends = threading.Event()
+
+    async def work(client: AsyncClient) -> int:
+        calls = 0
+        while not ends.is_set():
+            await client.vms.list()
+            calls += 1
+        return calls
+
+    async with emulator.client() as client:
+        threads = [asyncio.create_task(asyncio.to_thread(asyncio.run, work(client))) for _ in range(2)]
+        try:
+            for _ in range(3):
+                await client.api_keys.rotate(store=lambda key: None)
+        finally:
+            ends.set()
+        assert min(await asyncio.gather(*threads)) > 0
+    assert [request.status for request in emulator.requests].count(401) == 0
