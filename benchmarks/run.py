@@ -19,7 +19,7 @@ import orjson
 
 from benchmarks.measuring import RESULTS, Figure, as_json, cores, table
 
-SUITES = ("per_request", "decoding", "startup", "many_at_once", "sync_calls", "memory")
+SUITES = ("per_request", "decoding", "startup", "many_at_once", "sync_calls", "memory", "waits")
 
 
 def main() -> int:

@@ -185,13 +185,13 @@ class AsyncClient(ClientResources):
     async def aclose(self) -> None:
         """Close all connections. Calls under way fail, later ones are refused; a view closes nothing."""
         if self._owns_connections:
-            self._calls.transport.shared.refusing = "the client is closed"
+            self._calls.transport.shared.refuse("the client is closed")
             await self._calls.transport.shared.session.aclose()
 
     async def drain(self) -> None:
         """Refuse new calls and return when those under way have ended: what a service does on SIGTERM."""
         shared = self._calls.transport.shared
-        shared.refusing = shared.refusing or "the client is draining: it takes no more calls"
+        shared.refuse(shared.refusing or "the client is draining: it takes no more calls")
         await shared.session.drain()
 
     def with_options(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 from weakref import WeakSet
 
 from attrs import define, field
@@ -15,6 +16,13 @@ from openrelay_async.key_source import KeySource
 from openrelay_async.pacing import Pacing
 from openrelay_async.redaction import Secret
 from openrelay_async.retry import RetryBudget
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """What waits for the service, and ends when the client does."""
+
+    def close(self, reason: str) -> None: ...
 
 
 @define(eq=False)
@@ -34,6 +42,13 @@ class Shared:
     """Where the client and its views have their keys from: a rotation switches all that use the same."""
     pollers: dict[object, object] = field(factory=dict[object, object], repr=False)
     """What waits and watches share, by what they poll: see `fleet.py`."""
+
+    def refuse(self, reason: str) -> None:
+        """Take no more calls, and end the waits, which would only make more."""
+        self.refusing = reason
+        for poller in list(self.pollers.values()):
+            if isinstance(poller, Closable):
+                poller.close(reason)
 
     def watch(self, key_source: KeySource) -> None:
         """Remember the key in use, so that no error shows it."""

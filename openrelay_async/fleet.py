@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
-from openrelay_async.errors import NotFound, OpenRelayError, Unauthenticated
+from openrelay_async.errors import ConnectionFailed, NotFound, OpenRelayError, Unauthenticated
 from openrelay_async.hooks import WaitTick, tell
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import Source, may_pass
@@ -87,6 +87,11 @@ class Poller(Generic[R]):
             self.roster.intervals[interval] += 1
         self.roster.changed_at = self._clock.monotonic()
         self.start(hurry=True)
+
+    def close(self, reason: str) -> None:
+        """End all waits and watches, from whatever thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._refuse_all, ConnectionFailed(reason))
 
     async def depart(self, waiters: Sequence[Waiter[R]] = (), watch: Watch[R] | None = None) -> None:
         """Take those out who wait no longer; return when no task is left that nobody needs."""

@@ -59,8 +59,9 @@ class Fleet(Generic[R]):
         found = pollers.get(place)
         if found is not None:
             return cast("_Shared[R]", found).poller
-        for other in [other for other in pollers if isinstance(other, _Place) and other.loop.is_closed()]:
-            pollers.pop(other, None)
+        for other in list(pollers):
+            if isinstance(other, _Place) and other.loop.is_closed():
+                pollers.pop(other, None)
         shared = transport.shared
 
         def scrub(text: str) -> str:
@@ -195,6 +196,10 @@ class _Shared(Generic[R]):
 
     fleet: Fleet[R]
     poller: Poller[R]
+
+    def close(self, reason: str) -> None:
+        """End all waits and watches: the client takes no more calls."""
+        self.poller.close(reason)
 
 
 def _check_id(resource_id: object, noun: str) -> None:

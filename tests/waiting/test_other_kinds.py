@@ -130,6 +130,9 @@ async def test_a_deposit_is_waited_for_until_it_can_be_spent(client, emulator):
     with pytest.raises(errors.WaitTimeout) as caught:
         await client.billing.wait_balance(at_least_cents=before + 10_000, timeout=60)
     assert caught.value.resource.balance.available_cents <= before
+    waiting = asyncio.ensure_future(client.billing.wait_balance(at_least_cents=before + 10_000, timeout=1e9))
+    await client.billing.deposit(amount_cents=10_000)
+    assert (await waiting).available_cents == before + 10_000
 
 
 async def test_clusters_can_be_watched(client):
