@@ -21,6 +21,7 @@ import aiohttp
 from openrelay_async.attempt_timer import Limits
 from openrelay_async.config import PoolLimits
 from openrelay_async.connector import PoolConnector
+from openrelay_async.resolver import OffLoopResolver
 from openrelay_async.slots import Slots
 
 NO_LIMIT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
@@ -72,8 +73,8 @@ class LoopPool:
             limit=0,
             keepalive_timeout=None if limits.idle == math.inf else limits.idle,
             ssl=True if ssl_context is None else ssl_context,
-            # Named, because aiohttp takes another one as soon as aiodns is installed.
-            resolver=aiohttp.ThreadedResolver(loop=loop),
+            # aiohttp would take another one as soon as aiodns is installed.
+            resolver=OffLoopResolver(),
         )
         self.session = aiohttp.ClientSession(
             connector=self.connector,

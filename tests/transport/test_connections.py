@@ -6,17 +6,20 @@ import asyncio
 import base64
 import gc
 import os
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 import trustme
 
 from openrelay_async import PoolLimits, errors
+from openrelay_async.resolver import OffLoopResolver
 from tests.transport.servers import (
     KEY,
     ONCE,
@@ -467,6 +470,57 @@ async def test_closing_a_view_closes_nothing():
             await view.vms.get("vm_1")
         await client.vms.get("vm_1")
     assert server.connections == 1
+
+
+async def test_a_host_name_is_looked_up_off_the_loop_and_seldom(monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[object, ...]] = []
+    real = socket.getaddrinfo
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        asked.append(arguments)
+        time.sleep(0.1)
+        return real(*arguments, **options)
+
+    async with serving(answering((200, VM))) as server:
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        async with make_client(f"http://localhost:{server.port}") as client:
+            ticks = 0
+            calls = asyncio.gather(*(client.vms.get("vm_1") for _ in range(5)))
+            while not calls.done():
+                ticks += 1
+                await asyncio.sleep(0.005)
+            await calls
+    assert len(asked) == 1
+    assert ticks > 3
+
+
+async def test_a_name_that_nobody_knows_is_said_to_be_so(monkeypatch: pytest.MonkeyPatch):
+    def fail(*arguments: object, **options: object) -> object:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    async with make_client("https://nowhere.test", retry=ONCE) as client:
+        with pytest.raises(errors.ConnectionFailed, match="the host name cannot be resolved") as caught:
+            await client.request("POST", "/v1/things")
+    assert not caught.value.maybe_applied
+
+
+@pytest.mark.parametrize(
+    ("found", "host"),
+    [
+        ((socket.AF_INET, 1, 6, "", ("192.0.2.1", 443)), "192.0.2.1"),
+        ((socket.AF_INET6, 1, 6, "", ("2001:db8::1", 443, 0, 0)), "2001:db8::1"),
+        ((socket.AF_INET6, 1, 6, "", ("fe80::1", 443, 0, 2)), "fe80::1%2"),
+    ],
+)
+async def test_addresses_of_every_family_are_understood(
+    found: Any, host: str, monkeypatch: pytest.MonkeyPatch
+):
+    # The last is what a Python without IPv6 gives: left out.
+    answers = [found, (socket.AF_INET6, 1, 6, "", (10, b"raw"))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: answers)
+    (result,) = await OffLoopResolver().resolve("api.test", 443)
+    assert (result["hostname"], result["host"], result["port"]) == ("api.test", host, 443)
 
 
 # -- the end of a client

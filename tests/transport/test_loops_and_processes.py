@@ -426,6 +426,18 @@ async def main():
     await asyncio.sleep(0.1)
 asyncio.run(main())
 """,
+    "name-lookup": """
+import socket
+real = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *more, **options: (
+    time.sleep(30) if "silent" in str(host) else real(host, *more, **options)
+)
+async def main():
+    async with AsyncClient(KEY, base_url="https://silent.test", timeout=0.2) as client:
+        with contextlib.suppress(errors.RequestTimeout):
+            await client.vms.get("vm_1")
+asyncio.run(main())
+""",
     "page-loop-left": """
 async def main():
     client = AsyncClient(KEY, base_url=url, org_id="org_1")
@@ -439,15 +451,11 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("way", EXITS)
 def test_the_interpreter_ends_at_once_with_requests_in_flight(way: str):
-    """R1.6: under a second after the program's last line, and an empty stderr."""
-    result = run_program(
-        EXITS[way] + "\nprint(time.monotonic(), flush=True)\n" if way != "sys-exit" else EXITS[way],
-        options=(),
-        within=20.0,
-    )
+    """R1.6: in under a second, and with an empty stderr."""
+    result = run_program(EXITS[way], options=(), within=20.0)
     check_silent(result)
-    # The start of Python and the imports are in it; the stall alone would be 30 s.
-    assert result.seconds < 5.0
+    # The whole program, with its requests; a second more for a busy machine. The stalls are 30 s.
+    assert result.seconds < 1.0 + 0.5 + 1.5
 
 
 def test_the_end_of_the_interpreter_takes_less_than_a_second():
