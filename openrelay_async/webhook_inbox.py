@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -183,6 +184,7 @@ class Inbox:
             return Receipt(400, error.message)
         if self._unhandled >= self._queue_size:
             return Receipt(503, "the queue is full", _RETRY_AFTER)
+        self._unhandled += 1  # the place in the queue is taken before anybody else can
         # In a task of its own: a sender that hangs up must not leave an event stored and not queued.
         return await asyncio.shield(self._spawn(self._admit(event, raw, now)))
 
@@ -224,7 +226,6 @@ class Inbox:
         age_limit = _REMEMBERED if self._tolerance is None else self._tolerance
         # A repeat is refused as stale from then on.
         until = (now if self._tolerance is None else time_of(event).timestamp()) + age_limit
-        self._unhandled += 1  # the place in the queue is taken before anybody else can
         is_new = False
         try:
             await self._ensure_loaded()
@@ -256,7 +257,11 @@ class Inbox:
     async def _hand_over(self, work: _Work) -> None:
         is_over = True
         try:
-            await self._on_event(work.event)
+            handling = self._on_event(work.event)
+            # A callback that is no async function has done its work already: that is no reason to call it
+            # again.
+            if inspect.isawaitable(handling):
+                await handling
         except Exception:
             is_over = work.attempt >= self._attempts
             outlook = "it is given up" if is_over else "it will be called again"

@@ -91,6 +91,22 @@ async def test_a_full_queue_answers_503_and_takes_the_event_when_it_is_sent_agai
         await collector.wait_for(4)
 
 
+async def test_the_queue_is_bounded_also_for_those_who_come_together(deliver, secret, collector):
+    collector.gate.clear()
+    async with Inbox(collector, secrets=[secret], queue_size=3) as inbox:
+        deliveries = [deliver(f"evt_{number}") for number in range(50)]
+        statuses = await asyncio.gather(*(accept(inbox, delivery) for delivery in deliveries))
+        assert sorted(statuses) == [202] * 3 + [503] * 47
+        collector.gate.set()
+
+
+async def test_a_callback_that_is_not_async_is_called_once(deliver, secret):
+    seen = []
+    async with Inbox(lambda event: seen.append(event.id), secrets=[secret]) as inbox:
+        await accept(inbox, deliver())
+    assert seen == ["evt_1"]
+
+
 async def test_what_is_not_authentic_is_answered_400_and_handed_to_nobody(deliver, secret, collector, caplog):
     async with Inbox(collector, secrets=[secret]) as inbox:
         delivery = deliver(secret="whsec_of_somebody_else")
