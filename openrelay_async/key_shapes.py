@@ -19,7 +19,6 @@ _LONGEST_CLOSE_READING = 16 * 1024
 _RUN = b"\x01" * SHORTEST_RUN
 # `+` and `/` are in some webhook secrets; `=` only ends one.
 _CLASSES = bytes(1 if chr(code).isalnum() or chr(code) in "_-+/" else 0 for code in range(128)) + bytes(128)
-_WHOLE_RUN = re.compile(r"[A-Za-z0-9_\-+/]+")
 
 _PREFIX = re.compile(
     r"""
@@ -34,7 +33,7 @@ _PREFIX = re.compile(
     re.VERBOSE,
 )
 _MAYBE = re.compile(r"(?:vl|or|whsec|k|prov|tok|dpl)[a-z]{0,2}_|k8s_")
-_FIRST_LETTERS = frozenset("vowptdksr")
+_BEGINNINGS = frozenset({"vl", "or", "wh", "pr", "to", "dp", "k8", "sk", "pk", "rk"})
 _BEFORE_SPACE = frozenset("rRcC:= \t\"'")
 _AFTER_LABEL = frozenset(" \t\n\"':=")
 _WEB_TOKEN = re.compile(r"eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]+){1,4}\.?")
@@ -64,8 +63,9 @@ def find_credentials(text: str) -> list[tuple[int, int]]:
     classes = text.encode("ascii", "replace").translate(_CLASSES)
     at = classes.find(_RUN)
     while at >= 0:
-        run = _WHOLE_RUN.match(text, at)
-        end = at + SHORTEST_RUN if run is None else run.end()
+        end = classes.find(0, at)
+        if end < 0:
+            end = len(text)
         place = _judge_run(text, at, end)
         if place is not None:
             found.append(place)
@@ -80,11 +80,13 @@ def find_credentials(text: str) -> list[tuple[int, int]]:
 def _judge_run(text: str, begin: int, end: int) -> tuple[int, int] | None:
     """Return the credential that a run is, begins with or contains."""
     run = text[begin:end]
-    inside = "_" in run[6:] or "/" in run or "-" in run
-    if inside or run[0] in _FIRST_LETTERS:
-        prefix = _PREFIX.match(run) or (_PREFIX.search(run, 1) if inside and _MAYBE.search(run) else None)
-        if prefix is not None and _is_tail(prefix[0], run[prefix.end() :]):
-            return begin + prefix.start(), _end_of_value(text, begin)
+    # Most runs are ids and hashes: they are told apart without an expression.
+    inside = run.count("_") > 1 or "-" in run or "/" in run or "+" in run
+    prefix = _PREFIX.match(run) if run[:2] in _BEGINNINGS else None
+    if prefix is None and inside and _MAYBE.search(run):
+        prefix = _PREFIX.search(run, 1)
+    if prefix is not None and _is_tail(prefix[0], run[prefix.end() :]):
+        return begin + prefix.start(), _end_of_value(text, begin)
     if run.startswith("eyJ"):
         token = _WEB_TOKEN.match(text, begin)
         if token is not None:

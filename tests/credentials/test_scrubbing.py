@@ -164,9 +164,9 @@ def test_clean_text_is_read_fast() -> None:
     text = " ".join(randomness.choice(words) for _ in range(400_000))
     speeds = []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         scrub_text(text)
-        speeds.append(len(text) / 1e6 / (time.perf_counter() - began))
+        speeds.append(len(text) / 1e6 / (time.process_time() - began))
     assert max(speeds) > 60
 
 
@@ -175,9 +175,9 @@ def test_a_text_made_to_be_slow_is_not() -> None:
     for unit in ("vl_", "or_", "eyJa.", "bearer ", "token: ", "or_a-", "a" * 15 + " ", "-vl_x/", 'token"'):
         for length in (15_000, 400_000):
             text = unit * (length // len(unit))
-            began = time.perf_counter()
+            began = time.process_time()
             scrub_text(text)
-            assert time.perf_counter() - began < 3, unit
+            assert time.process_time() - began < 3, unit
 
 
 class Lines(logging.Handler):
