@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -106,6 +107,7 @@ class Emulator:
         self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self._running: Running | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
         self._api_key: Secret | None = None
         self._session_token = Secret("")
         self._org_id = ""
@@ -150,7 +152,7 @@ class Emulator:
         except BaseException:
             database.close()
             raise
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def _settle(self, database: Database, now: float) -> None:
         owner = find_first_owner(database)
@@ -363,11 +365,9 @@ class Emulator:
             running.courier.notify()
             return result
 
-        try:
-            here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            here = False
-        if here:
+        # Asked by thread, not by running loop: a synchronous fixture is called in the thread of the
+        # emulator's loop while that loop stands still, and would wait for ever for it to do something.
+        if threading.get_ident() == self._thread:
             return run()
 
         async def run_there() -> T:

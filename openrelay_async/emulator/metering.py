@@ -61,6 +61,16 @@ def write_spans(
         )
 
 
+def close_account(database: Database, resource_id: str, reason: str, at: float) -> None:
+    """What it cost up to `at` stays with whom it was metered for, whatever becomes of the resource."""
+    end_span(database, resource_id, at)
+    closed = f"{resource_id}@{reason}"
+    database.execute("UPDATE spans SET resource_id = ? WHERE resource_id = ?", (closed, resource_id))
+    database.execute(
+        "UPDATE spans SET ended = ? WHERE resource_id = ? AND ended > ?", (ticks(at), closed, ticks(at))
+    )
+
+
 def end_span(database: Database, resource_id: str, at: float) -> None:
     """It stops at `at`; what would have begun later does not happen."""
     database.execute("DELETE FROM spans WHERE resource_id = ? AND began >= ?", (resource_id, ticks(at)))

@@ -49,10 +49,14 @@ from openrelay_async.emulator.areas.registry.storage import REGISTRY_CREDENTIALS
 from openrelay_async.emulator.areas.roles import access, policies
 from openrelay_async.emulator.areas.roles import routes as roles
 from openrelay_async.emulator.areas.roles.storage import GUARDRAILS, KEY_SETTINGS, ROLES
+from openrelay_async.emulator.areas.runners import routes as runners
+from openrelay_async.emulator.areas.runners.storage import RUNNER_JOBS, RUNNER_POOLS
 from openrelay_async.emulator.areas.snapshots import routes as snapshots
 from openrelay_async.emulator.areas.snapshots.storage import SNAPSHOTS
 from openrelay_async.emulator.areas.ssh_keys import routes as ssh_keys
 from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
+from openrelay_async.emulator.areas.transfers import routes as transfers
+from openrelay_async.emulator.areas.transfers.storage import TRANSFERS
 from openrelay_async.emulator.areas.usage import routes as usage
 from openrelay_async.emulator.areas.vms import routes as vms
 from openrelay_async.emulator.areas.vms import telemetry
@@ -84,9 +88,11 @@ _AREAS = (
     policies,
     registry,
     roles,
+    runners,
     snapshots,
     ssh_keys,
     telemetry,
+    transfers,
     usage,
     vms,
     webhooks,
@@ -112,6 +118,9 @@ _COLLECTIONS = (
     FILES,
     BATCHES,
     SNAPSHOTS,
+    RUNNER_POOLS,
+    RUNNER_JOBS,
+    TRANSFERS,
     KUBERNETES_CLUSTERS,
     NODE_POOLS,
     BILLING_SETTINGS,

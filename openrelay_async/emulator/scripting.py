@@ -6,6 +6,8 @@ from openrelay_async.emulator.areas.catalog.storage import release
 from openrelay_async.emulator.areas.clusters import rules as cluster_rules
 from openrelay_async.emulator.areas.clusters.saving import save_cluster
 from openrelay_async.emulator.areas.clusters.storage import CLUSTERS
+from openrelay_async.emulator.areas.runners import rules as runner_rules
+from openrelay_async.emulator.areas.runners.storage import RUNNER_JOBS, RUNNER_POOLS, RunnerJob
 from openrelay_async.emulator.areas.vms import rules as vm_rules
 from openrelay_async.emulator.areas.vms.saving import save_vm
 from openrelay_async.emulator.areas.vms.storage import VMS
@@ -23,6 +25,29 @@ def move_vm(
     save_vm(database, vm_rules.move(vm, status, reason, at), now, seed)
     if status in ("failed", "terminated", "stopped"):
         release(database, vm_id, at)
+
+
+def add_runner_job(
+    database: Database,
+    pool_id: str,
+    repository: str,
+    size: str,
+    lasting: float,
+    now: float,
+    seed: int,
+    *,
+    fails: bool,
+) -> str:
+    """A job comes in from GitHub; its id."""
+    pool = RUNNER_POOLS.get(database, pool_id)
+    if pool is None or size not in runner_rules.SIZES:
+        raise EmulatorError(f"there is no runner pool {pool_id}, or no size {size}")
+    cpus, ram = runner_rules.SIZES[size]
+    timeline = runner_rules.job_timeline(now, lasting, fails=fails)
+    job = RunnerJob(
+        database.new_id("job_", seed), pool.org_id, pool.id, repository, size, cpus, ram, timeline
+    )
+    return RUNNER_JOBS.insert(database, job).id
 
 
 def sicken_replica(

@@ -53,3 +53,14 @@ def test_the_port_is_free_again_afterwards():
         port = int(emulator.url.rpartition(":")[2])
     with Emulator.in_thread(port=port) as again:
         assert again.url.endswith(f":{port}")
+
+
+@pytest.fixture
+def organization_of_a_sync_fixture(emulator):
+    return emulator.add_organization("Other")
+
+
+@pytest.mark.timeout(20)
+async def test_a_synchronous_fixture_may_use_an_emulator_of_the_loop(organization_of_a_sync_fixture, api):
+    other = organization_of_a_sync_fixture
+    assert (await api.with_token(other.api_key).get("/v1/whoami"))["organizationName"] == "Other"

@@ -25,11 +25,13 @@ def save_cluster(
     return cluster
 
 
-def meter_replicas(database: Database, cluster: Cluster, replicas: list[Replica]) -> None:
-    """New replicas are billed from the moment they are healthy."""
+def meter_replicas(
+    database: Database, cluster: Cluster, replicas: list[Replica], *, since: float = 0.0
+) -> None:
+    """Replicas are billed from the moment they are healthy, and not before `since`."""
     item = cluster.gpu_model_id or f"cpu-{cluster.resource_size}"
     for replica in replicas:
-        times = [(replica.healthy_at, None)]
+        times = [(max(replica.healthy_at, since), None)]
         write_spans(database, cluster.org_id, replica.id, item, cluster.price_per_hour_cents, times)
 
 

@@ -20,7 +20,12 @@ def save_vm(database: Database, vm: Vm, now: float, seed: int, *, is_new: bool =
     else:
         VMS.update(database, vm)
     item = vm.gpu_model_id or f"cpu-{vm.resource_size}"
-    write_spans(database, vm.org_id, vm.id, item, vm.price_per_hour_cents, all_spans(vm.timeline, BILLED))
+    times = [
+        (max(began, vm.billed_from), ended)
+        for began, ended in all_spans(vm.timeline, BILLED)
+        if ended is None or ended > vm.billed_from
+    ]
+    write_spans(database, vm.org_id, vm.id, item, vm.price_per_hour_cents, times)
     planned = [
         Planned(
             f"{index}:{status}",

@@ -37,6 +37,8 @@ class Vm:
     ssh_key_ids: list[str] = attrs.field(factory=list)
     ssh_from: float | None = None
     """When SSH answers: a little after it runs, and again after a reboot."""
+    billed_from: float = 0.0
+    """What it cost before that, another organization paid."""
     sealed: str | None = None
     """Environment and cloud-init, sealed."""
 

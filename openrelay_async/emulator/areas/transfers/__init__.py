@@ -1,0 +1,1 @@
+"""Handing a VM or cluster over to another organization."""
