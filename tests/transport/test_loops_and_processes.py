@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import textwrap
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +16,7 @@ def check_silent(result: Result) -> None:
     assert result.code == 0
 
 
-def check_one_warning(result: Result) -> None:
+def check_one_warning(result: Result, *, line: int) -> None:
     """Exactly one ResourceWarning, which names the line that made the client, and nothing else."""
     assert result.code == 0
     warnings = [text for text in result.err.splitlines() if "Warning" in text]
@@ -23,7 +25,7 @@ def check_one_warning(result: Result) -> None:
     others = [text for text in warnings if text not in named and "Enable tracemalloc" not in text]
     assert len(named) == 1, result.err
     assert others == []
-    assert f"<string>:{result.line_of('AsyncClient(')} was not closed" in named[0]
+    assert f"<string>:{line} was not closed" in named[0]
     for noise in ("Unclosed", "unclosed", "Task was", "Exception ignored", "Traceback", "never awaited"):
         assert noise not in result.err
 
@@ -77,54 +79,70 @@ def test_a_loop_that_is_closed_without_notice_leaves_nothing_open():
     )
 
 
-@pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
-@pytest.mark.parametrize("ending", ["del client", "client.me = client; del client; gc.collect()"])
-def test_an_unclosed_client_gives_one_warning_that_names_the_line(loops: str, ending: str):
-    """R1.3: collected in its running loop, by count or by the collector."""
-    result = run_program(
-        f"""
-        async def main():
-            client = AsyncClient(
-                KEY, base_url=url)
-            await asyncio.gather(*(client.vms.get("vm_1") for _ in range(3)))
-            {ending}
-            gc.collect()
-            await asyncio.sleep(0.05)
-        if {loops == "uvloop"}:
-            import uvloop
-            uvloop.run(main())
-        else:
-            asyncio.run(main())
-        gc.collect()
-        """
-    )
-    check_one_warning(result)
-
-
-@pytest.mark.parametrize(
-    "ending",
-    [
-        "del client; gc.collect(); loop.close()",
-        "loop.close(); del client; gc.collect()",
+IN_A_RUN = """
+async def main():
+    client = AsyncClient(KEY, base_url=url)  # {name}.
+    await asyncio.gather(*(client.vms.get("vm_1") for _ in range(3)))
+    {ending}
+    gc.collect()
+    await asyncio.sleep(0.02)
+{run}(main())
+"""
+AROUND_A_LOOP = """
+client = AsyncClient(KEY, base_url=url)  # {name}.
+loop = {run}.new_event_loop()
+loop.run_until_complete(client.vms.get("vm_1"))
+{ending}
+"""
+ENDINGS = {
+    "dropped in its run": (IN_A_RUN, "del client"),
+    "in a cycle in its run": (IN_A_RUN, "client.me = client; del client; gc.collect()"),
+    "before its loop": (AROUND_A_LOOP, "del client; gc.collect(); loop.close()"),
+    "after its loop": (AROUND_A_LOOP, "loop.close(); del client; gc.collect()"),
+    "in a cycle after its loop": (
+        AROUND_A_LOOP,
         "loop.close(); client.me = client; del client; gc.collect()",
+    ),
+    "after its loop's generators": (
+        AROUND_A_LOOP,
         "loop.run_until_complete(loop.shutdown_asyncgens()); loop.close(); del client",
-        # A daemon thread would keep the interpreter from finalizing the program's globals.
-        "loop.close(); server.shutdown(); server.server_close()",
-    ],
-    ids=["before-the-loop", "after-the-loop", "in-a-cycle", "after-its-generators", "at-exit"],
-)
-def test_an_unclosed_client_of_a_loop_that_ended_gives_one_warning(ending: str):
-    """R1.3: the loop does not run, and never will: nothing may be scheduled on it."""
+    ),
+}
+
+
+@pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
+def test_an_unclosed_client_gives_one_warning_that_names_the_line(loops: str):
+    """R1.3: collected by count or by the collector, in its running loop or with one that never runs again."""
+    endings = ENDINGS
+    if loops == "uvloop":
+        # Closed with its generators running, it warns itself of every connection, whoever has made it.
+        endings = {name: way for name, way in ENDINGS.items() if way[0] is IN_A_RUN or "generators" in name}
+    program = f"import {loops}\n"
+    for name, (form, ending) in endings.items():
+        run = f"{loops}.run" if form is IN_A_RUN else loops
+        way = form.format(name=name, ending=ending, run=run)
+        program += f"print('==', {name!r}, file=sys.stderr, flush=True)\n"
+        program += "def way():\n" + textwrap.indent(way, "    ") + "way()\ngc.collect()\n"
+    result = run_program(program, options=("-X", "dev", "-W", "always::ResourceWarning"))
+    assert result.code == 0, result.err
+    _, *sections = result.err.split("== ")
+    assert [section.splitlines()[0] for section in sections] == list(endings)
+    for name, section in zip(endings, sections, strict=True):
+        check_one_warning(replace(result, err=section), line=result.line_of(f"# {name}."))
+
+
+def test_a_client_that_is_unclosed_at_exit_gives_one_warning():
+    """R1.3"""
     result = run_program(
-        f"""
-        client = AsyncClient(
-            KEY, base_url=url)
+        """
+        client = AsyncClient(KEY, base_url=url)
         loop = asyncio.new_event_loop()
         loop.run_until_complete(client.vms.get("vm_1"))
-        {ending}
+        # A daemon thread would keep the interpreter from finalizing the program's globals.
+        loop.close(); server.shutdown(); server.server_close()
         """
     )
-    check_one_warning(result)
+    check_one_warning(result, line=result.line_of("AsyncClient("))
 
 
 def test_a_client_that_was_never_used_needs_no_closing():
