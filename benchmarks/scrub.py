@@ -36,7 +36,7 @@ def make_text(words: list[str], seed: int = 1) -> str:
 
 
 def measure(text: str) -> tuple[float, float]:
-    """Return the median and the best speed in MB per second of CPU, which other programs do not change much."""
+    """Return the median and the best speed in MB per second of CPU: other programs hardly change it."""
     speeds = []
     for _ in range(ROUNDS):
         began = time.process_time()

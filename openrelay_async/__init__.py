@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from openrelay_async.redaction import Secret as Secret
     from openrelay_async.redaction import scrub as scrub
     from openrelay_async.retry import RetryPolicy as RetryPolicy
+    from openrelay_async.rotation import Rotation as Rotation
+    from openrelay_async.rotation import RotationError as RotationError
     from openrelay_async.scopes import scopes_for as scopes_for
     from openrelay_async.unset import UNSET as UNSET
     from openrelay_async.unset import Unset as Unset
@@ -66,6 +68,8 @@ _PLACES = {
     "PoolLimits": "config",
     "RecordedResponse": "recording",
     "RetryPolicy": "retry",
+    "Rotation": "rotation",
+    "RotationError": "rotation",
     "Secret": "redaction",
     "SystemClock": "clock",
     "UNSET": "unset",

@@ -14,7 +14,6 @@ from openrelay_async.scope_rules import allows
 _WHY_REFUSED = {
     "REVOKED_API_KEY": "was revoked",
     "EXPIRED_API_KEY": "has expired",
-    "SESSION_EXPIRED": "has expired",
 }
 
 
@@ -22,6 +21,8 @@ def explain_unauthenticated(error: Unauthenticated, operation: Operation, key: S
     """Say in a 401 which credential was refused, and whether any key would do."""
     if key is None:
         reason = "no API key was sent"
+    elif error.code == "SESSION_EXPIRED":
+        reason = f"the session {key} has expired: sign in again"
     elif operation.session_only:
         reason = "only a dashboard session may do this, not an API key"
     else:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from openrelay_async import PoolLimits as PoolLimits
     from openrelay_async import RecordedResponse as RecordedResponse
     from openrelay_async import RetryPolicy as RetryPolicy
+    from openrelay_async import Rotation as Rotation
+    from openrelay_async import RotationError as RotationError
     from openrelay_async import Secret as Secret
     from openrelay_async import SystemClock as SystemClock
     from openrelay_async import Unset as Unset

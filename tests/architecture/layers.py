@@ -129,7 +129,7 @@ LAYERS: dict[str, list[str]] = {
 SYNC_LAYERS: dict[str, list[str]] = {
     "the bridge": ["resource", "daemon_executor", "crossing", "running_loop", "loop_thread", "exit_care"],
     "resources": ["iteration", "contexts", "generated.*"],
-    "the client": ["client", "leases", ""],
+    "the client": ["client", "device_login", "leases", ""],
 }
 """Modules of `openrelay_sync`, which may import all of `openrelay_async`."""
 

@@ -14,6 +14,7 @@ from openrelay_async import AsyncClient, Secret
 from openrelay_async.device_login import DeviceCode, DeviceLoginError, device_login
 from openrelay_async.emulator import TurnedClock
 from openrelay_async.errors import ConfigurationError, OpenRelayError
+from openrelay_sync.device_login import device_login as sync_device_login
 
 DEVICE_CODE = "device-code-0123456789-0123456789"
 TOKEN = "ors_SessionToken0123456789abcdefghij"
@@ -192,6 +193,16 @@ async def test_a_login_makes_and_closes_a_client_of_its_own(login: LoginServer) 
     login.interval, login.answers = 0, ["token"]
     session = await device_login(on_code=lambda code: None, base_url=login.url)
     assert session.email == "a@b.example"
+
+
+async def test_a_sync_program_signs_in_the_same_way(login: LoginServer) -> None:
+    login.interval, login.answers = 0, ["token"]
+    shown: list[str] = []
+    session = await asyncio.to_thread(
+        sync_device_login, on_code=lambda code: shown.append(code.user_code), base_url=login.url
+    )
+    assert shown == ["123456"]
+    assert session.token == Secret(TOKEN)
 
 
 async def test_a_client_and_an_address_are_not_given_together(client: AsyncClient) -> None:

@@ -140,6 +140,15 @@ async def test_a_401_says_which_key_was_refused_and_why(emulator: Emulator) -> N
     assert made.key.reveal() not in str(caught.value)
 
 
+async def test_an_expired_session_is_told_as_one() -> None:
+    """R9.4: also at an operation that only a session may do."""
+    clock = TurnedClock()
+    async with Emulator(clock=clock) as emulator, emulator.client(api_key=emulator.session_token) as client:
+        clock.advance(30 * 86400)
+        with pytest.raises(Unauthenticated, match=r"the session .* has expired: sign in again"):
+            await client.account.list_invites()
+
+
 async def test_a_call_that_sends_no_key_by_nature_is_not_told_to_have_one(keys: KeyServer) -> None:
     async with AsyncClient(base_url=keys.url) as client:
         with pytest.raises(Unauthenticated) as caught:
