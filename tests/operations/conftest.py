@@ -47,16 +47,21 @@ async def inference() -> AsyncIterator[RecordingServer]:
         yield server
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def two_hosts(
-    server: RecordingServer, inference: RecordingServer
-) -> AsyncIterator[tuple[AsyncClient, RecordingServer]]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client_of_both(running: RecordingServer, inference: RecordingServer) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(
+        KEY, base_url=running.url, inference_url=inference.url, org_id="org_home"
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def two_hosts(
+    client_of_both: AsyncClient, server: RecordingServer, inference: RecordingServer
+) -> tuple[AsyncClient, RecordingServer]:
     """A client whose inference host is another server, and that server."""
     inference.reset()
-    async with AsyncClient(
-        KEY, base_url=server.url, inference_url=inference.url, org_id="org_home"
-    ) as client:
-        yield client, inference
+    return client_of_both, inference
 
 
 class ResponseOfToday(aiohttp.ClientResponse):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import pytest_asyncio
 
 from openrelay_async import AsyncClient, RetryPolicy, errors
 
 from .conftest import KEY
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 API = "https://api.example.test"
 INFERENCE = "https://inference.example.test"
@@ -47,11 +50,16 @@ CAPACITY = (
 )
 
 
-@pytest.fixture
-async def service(mocked):
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_client():
     retry = RetryPolicy(max_attempts=1)
     async with AsyncClient(KEY, base_url=API, inference_url=INFERENCE, org_id="org_1", retry=retry) as client:
         yield client
+
+
+@pytest.fixture
+def service(shared_client, mocked):
+    return shared_client
 
 
 async def refused(call) -> errors.OpenRelayError:
