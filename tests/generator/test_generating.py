@@ -117,6 +117,7 @@ def test_the_command_refuses_with_the_pointer_and_without_a_traceback(
         ('[schemas.VmSummary]\nomit = "unloved"', "overrides.toml/schemas/VmSummary"),
         ("[schemas.Error]", "overrides.toml/schemas/Error/omit"),
         ('[resources.vms]\nclass = "Machines"', "overrides.toml/resources/vms/reason"),
+        ('[schemas.VmSummary]\nmixin = "a:B"', "overrides.toml/schemas/VmSummary/reason"),
         ("[surprise]", "overrides.toml/surprise"),
     ],
 )
