@@ -27,6 +27,9 @@ CAPACITY_CODES = frozenset(
 NOTHING_DONE_CODES = frozenset({"CONCURRENT_UPDATE"})
 """With 409: the service says that it did nothing, so even a change may be sent again."""
 
+SHORTEST_ATTEMPT = 0.01
+"""Seconds below which an attempt is not worth beginning: the error that is known says more than a timeout."""
+
 
 def _count(instance: object, attribute: Attribute[int], value: int) -> None:
     check_integer(attribute.name, value, minimum=0)
@@ -138,7 +141,7 @@ def decide(
             return Decision(False, f"{reason}, asked to wait {retry_after:g} s")
         # All who were refused together were told the same time: a little apart, they are served sooner.
         delay = retry_after + 0.1 * backoff * jitter
-    if delay >= remaining:
+    if delay + SHORTEST_ATTEMPT >= remaining:
         return Decision(False, f"{reason}, no time left to wait {delay:.1f} s")
     return Decision(True, reason, delay)
 

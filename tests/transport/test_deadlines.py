@@ -76,7 +76,8 @@ async def test_the_timeout_bounds_attempts_and_waits_together():
         make_client(server, clock=SystemClock(), retry=policy, timeout=0.3) as client,
     ):
         began = time.monotonic()
-        with pytest.raises(errors.Unavailable) as caught:
+        # On a busy machine the time may also be up in the middle of the last attempt.
+        with pytest.raises((errors.Unavailable, errors.RequestTimeout)) as caught:
             await client.vms.get("vm_1")
         elapsed = time.monotonic() - began
     assert elapsed <= 0.3 + OVERRUN + NOISE

@@ -260,6 +260,9 @@ def test_closing_a_client_in_one_thread_ends_the_calls_of_another():
     )
 
 
+FORKING = ("-X", "dev", "-W", "ignore::DeprecationWarning")
+"""Python 3.12 and later warn of any fork beside threads, of which the server is one."""
+
 FORK = """
 def child_of(call):
     pid = os.fork()
@@ -298,7 +301,8 @@ assert Service.ports.count(mine) == 3, (mine, Service.ports)
 assert len(Service.ports) == 6
 loop.run_until_complete(client.aclose())
 loop.close()
-"""
+""",
+            options=FORKING,
         )
     )
 
@@ -341,8 +345,7 @@ thread.join(5)
 assert failures == [], failures
 run(client.aclose())
 """,
-            # Python 3.12 warns of any fork beside threads.
-            options=("-X", "dev", "-W", "ignore::DeprecationWarning"),
+            options=FORKING,
         )
     )
 
@@ -350,7 +353,8 @@ run(client.aclose())
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 def test_a_child_that_never_uses_the_client_says_nothing_of_it():
     """R1.3, R1.4: it did not make it, so it need not close it. It ends as a program ends, not by `_exit`."""
-    result = run_program("""
+    result = run_program(
+        """
         client = AsyncClient(KEY, base_url=url)
         loop = asyncio.new_event_loop()
         loop.run_until_complete(client.vms.get("vm_1"))
@@ -367,7 +371,9 @@ def test_a_child_that_never_uses_the_client_says_nothing_of_it():
         assert len(set(Service.ports)) == 1
         loop.run_until_complete(client.aclose())
         loop.close()
-        """)
+        """,
+        options=FORKING,
+    )
     check_silent(result)
 
 
@@ -394,7 +400,7 @@ def test_a_client_crosses_multiprocessing_fork():
         asyncio.run(client.vms.get("vm_1"))
         asyncio.run(client.aclose())
         """,
-            options=("-X", "dev", "-W", "ignore::DeprecationWarning"),
+            options=FORKING,
         )
     )
 
