@@ -212,7 +212,7 @@ async def test_everything_can_be_done_with_the_keyboard(open_window, emulator):
         for _ in range(40):
             await page.keyboard.press("Tab")
             focused = await page.evaluate(
-                "(({textContent, value, name}) => textContent || value || name || '')(document.activeElement)"
+                "(at => at.ariaLabel || at.textContent || at.value || at.name || '')(document.activeElement)"
             )
             if text in " ".join(focused.split()):
                 return

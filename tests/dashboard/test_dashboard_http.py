@@ -219,6 +219,7 @@ async def test_signing_in_with_a_password(visit):
         for email, password in (("owner@acme.example", "wrong"), ("", "correct horse")):
             seen = await visitor.post("/sign-in", {"email": email, "password": password})
             assert (seen.status, "do not fit" in seen.html) == (403, True)
+            assert f'value="{email}"' in seen.html, "need not be typed again"
         seen = await visitor.post("/sign-in", {"email": "Owner@acme.example", "password": "correct horse"})
         assert "Active keys" in seen.html
         assert "owner@acme.example" in seen.html

@@ -159,9 +159,9 @@ class Dashboard:
         notice = _NOTICES.get(query.get("notice", ""))
         return _html(render_keys(attrs.evolve(page, new_key=new_key, revoking=revoking, notice=notice)))
 
-    def _ask_who(self, problem: str | None, status: int = 200) -> web.Response:
+    def _ask_who(self, problem: str | None, status: int = 200, email: str | None = None) -> web.Response:
         with_password = self._sign_in_by_password is not None
-        return _html(render_sign_in(problem, with_password=with_password), status)
+        return _html(render_sign_in(problem, with_password=with_password, email=email), status)
 
     def _read_page(self, request: web.BaseRequest, signed_in: SignedIn) -> KeysPage:
         database, now = self._service.database, self._service.clock.wall()
@@ -201,7 +201,7 @@ class Dashboard:
                 end(database, by_password, now)  # it was made for this alone, and would live longer
         if token is None:
             wrong = "This address and password do not fit." if password else "This is no valid session token."
-            return self._ask_who(wrong, status=403)
+            return self._ask_who(wrong, status=403, email=first_of(form, "email") if password else None)
         response = _redirect(ROOT)
         response.set_cookie(
             self._cookie_name(request), token, path=ROOT, max_age=LASTING, httponly=True, samesite="Strict"

@@ -69,14 +69,22 @@ class KeysPage:
     problem: str | None = None
 
 
-def render_sign_in(problem: str | None = None, *, with_password: bool = False) -> str:
-    """The page for who is not signed in; the form for passwords only where somebody has one."""
+def render_sign_in(
+    problem: str | None = None, *, with_password: bool = False, email: str | None = None
+) -> str:
+    """The page for who is not signed in.
+
+    Args:
+        problem: why not.
+        with_password: whether to offer that; only where there is a password.
+        email: what was tried.
+    """
     by_token = element(
         "form",
         element("label", "Session token", for_="token"),
         element(
             "input",
-            type="password", id="token", name="token", required=True, autofocus=True,
+            type="password", id="token", name="token", required=True, autofocus=email is None,
             autocomplete="off", spellcheck="false", aria_describedby="token-help",
         ),
         element("p", "The emulator printed it when it started.", id="token-help", class_="help"),
@@ -89,16 +97,20 @@ def render_sign_in(problem: str | None = None, *, with_password: bool = False) -
         element(
             "form",
             element("label", "E-mail", for_="email"),
-            element("input", type="email", id="email", name="email", required=True, autocomplete="username"),
+            element(
+                "input",
+                type="email", id="email", name="email", required=True, autocomplete="username", value=email,
+            ),
             element("label", "Password", for_="password"),
             element(
                 "input",
-                type="password", id="password", name="password", required=True,
+                type="password", id="password", name="password", required=True, autofocus=email is not None,
                 autocomplete="current-password",
             ),
             element("button", "Sign in", type="submit", class_="primary"),
             method="post", action=f"{ROOT}/sign-in",
         ),
+        open=email is not None,
     )  # fmt: skip
     card = element(
         "main",

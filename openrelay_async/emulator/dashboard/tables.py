@@ -28,14 +28,14 @@ def _render_row(key: KeyRow, *, may_change: bool) -> Markup:
     revoke = element(
         "a",
         "Revoke",
-        element("span", " ", element("bdi", key.name), class_="unseen"),
+        aria_label=f"Revoke {key.name}",
         href=f"{ROOT}?revoke={key.id}", class_="danger quiet",
         data_revoke=key.id, data_name=key.name, data_prefix=f"{key.prefix}…",
     )  # fmt: skip
     created = ["created ", _render_time(key.created)] if key.created else None
     return element(
         "tr",
-        element("th", element("bdi", key.name), element("small", created), scope="row"),
+        element("th", element("bdi", key.name, title=key.name), element("small", created), scope="row"),
         _cell("Key", element("code", f"{key.prefix}…")),
         _cell("Scopes", element("ul", [element("li", scope) for scope in key.scopes], class_="chips")),
         _cell("Last used", _render_time(key.last_used) if key.last_used else "Never"),
