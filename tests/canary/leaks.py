@@ -59,7 +59,7 @@ def leaks_of_error(canary: str, error: BaseException) -> list[str]:
                 found += leaks_of_value(canary, local, place) if _is_plain(local) else []
                 if canary in repr(local):
                     found.append(f"{place}: repr")
-                if isinstance(local, BaseException) and canary in str(local):
+                if canary in str(local):
                     found.append(f"{place}: str")
         text = "".join(traceback.TracebackException.from_exception(link).format())
         if canary in text:
