@@ -51,7 +51,9 @@ class Secret:
             return
         if not isinstance(plaintext, str):
             kind = type(plaintext).__name__
+            # A traceback shows this frame: not what was given, and the half-made secret as one.
             del plaintext
+            self._plaintext, self._mask = None, _HIDDEN
             raise TypeError(f"a Secret is made from str, not {kind}")
         self._plaintext, self._mask = plaintext, None
 

@@ -22,7 +22,7 @@ from openrelay_async.key_source import ProvidedKey, StaticKey
 from openrelay_async.messages import HttpRequest, HttpResponse
 from openrelay_async.redaction import HeaderValue, Payload
 from tests.canary.conftest import BadServer
-from tests.canary.leaks import LogCatcher, holders_of, leaks_of_value
+from tests.canary.leaks import LogCatcher, holders_of, leaks_of_error, leaks_of_value
 
 
 class Observer:
@@ -128,6 +128,13 @@ def test_a_pickled_secret_keeps_its_mask_and_loses_its_text(canary: str) -> None
     assert repr(sealed) == repr(Secret(canary))
     with pytest.raises(ValueError, match="pickled"):
         sealed.reveal()
+
+
+def test_a_half_made_secret_shows_nothing(canary: str) -> None:
+    """R4.1: made of bytes by mistake."""
+    with pytest.raises(TypeError, match="from str, not bytes") as caught:
+        Secret(canary.encode())  # type: ignore[arg-type]
+    assert leaks_of_error(canary, caught.value) == []
 
 
 async def test_errors_pickle_without_the_key(server: BadServer, canary: str) -> None:
