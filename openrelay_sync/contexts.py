@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from openrelay_async.errors import BridgeError
 from openrelay_sync.resource import Bridge
 
 T = TypeVar("T")
@@ -36,7 +37,8 @@ class SyncContext(Generic[T]):
             return self._bridge.run(self._enter())
         except BaseException:
             # Undoing may take longer than an interrupted call is given, and must not be left half done.
-            self._bridge.run(self._settle())
+            with suppress(BridgeError):  # the loop is gone, and everything with it
+                self._bridge.run(self._settle())
             raise
 
     def __exit__(

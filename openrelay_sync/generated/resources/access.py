@@ -58,7 +58,7 @@ class Access(SyncResource[async_resource.Access]):
             The answer to an access check: allowed or not, and by which rules.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `POST /v1/authz/check` (checkAccess), only generation 2026-10, scope `clusters:read`.
         """
@@ -110,7 +110,7 @@ class Access(SyncResource[async_resource.Access]):
             An organization policy: a guardrail or a custom Cedar policy.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
             Conflict: the present state does not allow it.
 
         Source: `POST /v1/authz/policies` (createPolicy), only generation 2026-10, only with a dashboard
@@ -160,7 +160,7 @@ class Access(SyncResource[async_resource.Access]):
             All permissions, built-in roles and key templates of the service.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/authz/catalog` (getPermissionCatalog), only generation 2026-10, scope
         `clusters:read`.
@@ -185,7 +185,7 @@ class Access(SyncResource[async_resource.Access]):
             What a principal may do once role, key and policies are applied.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/authz/effective` (getEffectiveAccess), only generation 2026-10, scope
         `clusters:read`.
@@ -206,7 +206,7 @@ class Access(SyncResource[async_resource.Access]):
             The organization's rules for API keys.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/authz/settings` (getKeySettings), only generation 2026-10, scope
         `clusters:read`.
@@ -241,7 +241,7 @@ class Access(SyncResource[async_resource.Access]):
             A list; each item: an organization policy: a guardrail or a custom Cedar policy.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/authz/policies` (listPolicies), only generation 2026-10, scope `clusters:read`.
         """
@@ -308,7 +308,7 @@ class Access(SyncResource[async_resource.Access]):
             The organization's rules for API keys.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `PUT /v1/authz/settings` (updateKeySettings), only generation 2026-10, only with a
         dashboard session.
@@ -410,7 +410,7 @@ class Access(SyncResource[async_resource.Access]):
             The result of checking a policy without saving it.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `POST /v1/authz/policies/validate` (validatePolicy), only generation 2026-10, scope
         `clusters:read`.

@@ -50,7 +50,7 @@ class AuditEvents(SyncResource[async_resource.AuditEvents]):
                 thing.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/audit-events` (listAuditEvents), only generation 2026-10, scope
         `clusters:read`.

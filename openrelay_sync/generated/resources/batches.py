@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from openrelay_async.generated.models.batches import BatchObject
 from openrelay_async.resources import batches as async_resource
 from openrelay_async.unset import UNSET, Unset
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOutcome,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 from openrelay_sync.iteration import SyncPagedCall, iterate
 from openrelay_sync.resource import SyncResource
+
+if TYPE_CHECKING:
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 
 class Batches(SyncResource[async_resource.Batches]):
@@ -47,11 +45,11 @@ class Batches(SyncResource[async_resource.Batches]):
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
         Returns:
-            The list, to take whole or to iterate; each item: A batch of inference requests: status,
+            The list, to take whole or to iterate; each item: a batch of inference requests: status,
                 counts and result files.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/batches` (listBatches), only generation 2026-07, scope `inference`, inference
         host.
@@ -113,7 +111,7 @@ class Batches(SyncResource[async_resource.Batches]):
             A batch of inference requests: status, counts and result files.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
             PayloadTooLarge: more than the service takes.
 
         Source: `POST /v1/batches` (createBatch), only generation 2026-07, scope `inference`, inference

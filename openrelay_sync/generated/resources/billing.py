@@ -18,7 +18,7 @@ from openrelay_async.generated.models.billing import (
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resources import billing as async_resource
 from openrelay_async.unset import UNSET, Unset
-from openrelay_async.waiting import DEFAULT_FAILURES, DEFAULT_TIMEOUT
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 from openrelay_sync.resource import SyncResource
 
 

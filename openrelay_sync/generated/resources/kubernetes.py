@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from openrelay_async.generated.models.kubernetes import (
     CreateKubernetesNodePoolRequest,
@@ -24,17 +24,15 @@ from openrelay_async.generated.models.kubernetes import (
     KubernetesNodeSummary,
 )
 from openrelay_async.resources import kubernetes as async_resource
-from openrelay_async.resources.kubernetes import AnyCluster
 from openrelay_async.unset import UNSET, Unset
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOutcome,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 from openrelay_sync.iteration import SyncPagedCall, iterate
 from openrelay_sync.resource import SyncResource
+
+if TYPE_CHECKING:
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
+from openrelay_async.resources.kubernetes import AnyCluster
 
 
 class Kubernetes(SyncResource[async_resource.Kubernetes]):
@@ -357,7 +355,7 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
         Returns:
-            The list, to take whole or to iterate; each item: A pool of nodes of one kind.
+            The list, to take whole or to iterate; each item: a pool of nodes of one kind.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -8,25 +8,23 @@ from __future__ import annotations
 import builtins
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from openrelay_async.generated.models.pods import PodCapacityList
 from openrelay_async.generated.models.shared import GuestLogs, VmSummary
-from openrelay_async.machines import AnyVm
-from openrelay_async.orders import PodOrder
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resources import pods as async_resource
 from openrelay_async.unset import UNSET, Unset
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOutcome,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 from openrelay_sync.contexts import SyncContext
 from openrelay_sync.iteration import SyncPagedCall, iterate
 from openrelay_sync.resource import SyncResource
+
+if TYPE_CHECKING:
+    from openrelay_async.machines import AnyVm
+    from openrelay_async.orders import PodOrder
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 
 class Pods(SyncResource[async_resource.Pods]):

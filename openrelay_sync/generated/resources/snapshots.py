@@ -7,21 +7,19 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from openrelay_async.generated.models.snapshots import CreatedResource, Snapshot
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resources import snapshots as async_resource
 from openrelay_async.unset import UNSET, Unset
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOutcome,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 from openrelay_sync.iteration import iterate
 from openrelay_sync.resource import SyncResource
+
+if TYPE_CHECKING:
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 
 class Snapshots(SyncResource[async_resource.Snapshots]):
@@ -40,7 +38,7 @@ class Snapshots(SyncResource[async_resource.Snapshots]):
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
         Returns:
-            A list; each item: A snapshot of a VM's disk, with what the VM was made of.
+            A list; each item: a snapshot of a VM's disk, with what the VM was made of.
 
         Source: `GET /v1/orgs/{orgId}/snapshots` (listOrgSnapshots), scope `vms:read`.
         """

@@ -8,25 +8,23 @@ from __future__ import annotations
 import builtins
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Literal, Unpack, overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from openrelay_async.generated.models.shared import GuestLogs, VmSummary
 from openrelay_async.generated.models.vms import TelegramLinkResult, VmBurn, VmDetail, VmMetrics, VmSshKeyItem
-from openrelay_async.machines import AnyVm
-from openrelay_async.orders import VmOrder
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resources import vms as async_resource
 from openrelay_async.unset import UNSET, Unset
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOutcome,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 from openrelay_sync.contexts import SyncContext
 from openrelay_sync.iteration import SyncPagedCall, iterate
 from openrelay_sync.resource import SyncResource
+
+if TYPE_CHECKING:
+    from openrelay_async.machines import AnyVm
+    from openrelay_async.orders import VmOrder
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 
 class Vms(SyncResource[async_resource.Vms]):
@@ -498,7 +496,6 @@ class Vms(SyncResource[async_resource.Vms]):
             WaitTimeout: the time is up; it carries the VM as last seen and a token for `resume_wait`.
             WaitFailed: the VM is in a state from which the goal cannot be reached; it says why.
             WaitError: more than `max_failures` polls failed in a row.
-            NotFound: no such VM.
         """
         return self._bridge.run(
             self._resource.wait(
@@ -573,11 +570,7 @@ class Vms(SyncResource[async_resource.Vms]):
         max_failures: int = DEFAULT_FAILURES,
         on_update: OnUpdate[AnyVm] | None = None,
     ) -> AnyVm:
-        """Go on with a wait whose `WaitError` has this token, for another `timeout` seconds.
-
-        Raises:
-            ValueError: not the token of a wait on a VM.
-        """
+        """Go on with a wait whose `WaitError` has this token, for another `timeout` seconds."""
         return self._bridge.run(
             self._resource.resume_wait(
                 token, timeout=timeout, interval=interval, max_failures=max_failures, on_update=on_update
@@ -669,7 +662,7 @@ class Vms(SyncResource[async_resource.Vms]):
         """Yield each change of the organization's VMs once: `appeared`, `changed`, `gone`.
 
         A slow reader is told the latest of each VM, never an outdated state, and never misses a final one.
-        Errors that pass are polled through; a key that is refused ends it.
+        Errors that pass are polled through.
 
         Args:
             existing: whether VMs that are there at the start are told as `appeared`; those that had ended
