@@ -31,7 +31,8 @@ from dask.distributed import Client, WorkerPlugin
 from openrelay_async.client import AsyncClient
 from openrelay_async.errors import OpenRelayError
 from openrelay_async.redaction import Secret
-from openrelay_async.waiting import DEFAULT_FAILURES, DEFAULT_TIMEOUT, Living, WaitOutcome
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
+from openrelay_async.waiting import Living, WaitOutcome
 
 _dask: Any = _distributed
 """Most of Dask has no types."""

@@ -78,6 +78,11 @@ class Fleet(Generic[R]):
         pollers[place] = _Shared(self, poller)
         return poller
 
+    @staticmethod
+    def options(timeout: float, interval: float | None, max_failures: int) -> WaitOptions:
+        """Return the checked options of a wait."""
+        return WaitOptions.check(timeout, interval, max_failures)
+
     async def wait(
         self,
         resource_id: str,

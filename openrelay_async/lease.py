@@ -310,10 +310,10 @@ class _Named(Protocol):
 N = TypeVar("N", bound=_Named)
 
 
-async def find_named(call: PagedCall[N], name: str, since: float, gone: frozenset[str]) -> N | None:
+async def find_named(call: PagedCall[N], name: str, since: float) -> N | None:
     """Return what bears the name and was created at or after a Unix time, if it has not ended."""
     async for item in call:
         made_at = item.created_at
-        if item.name == name and item.status not in gone and made_at and made_at.timestamp() >= since:
+        if item.name == name and item.status != "terminated" and made_at and made_at.timestamp() >= since:
             return item
     return None

@@ -67,12 +67,12 @@ def _terminator(client: AsyncClient, kind: str) -> Callable[[str], Awaitable[obj
 
 
 async def _find(client: AsyncClient, line: LeaseLine) -> str | None:
-    since, gone = line.began_at - 5.0, frozenset({"terminated"})
+    since = line.began_at - 5.0
     if line.kind == "clusters":
-        cluster = await find_named(client.clusters.list(org_id=line.org_id), line.name, since, gone)
+        cluster = await find_named(client.clusters.list(org_id=line.org_id), line.name, since)
         return cluster.id if cluster else None
     if line.kind == "pods":
-        pod = await find_named(client.pods.list(), line.name, since, gone)
+        pod = await find_named(client.pods.list(), line.name, since)
         return pod.id if pod else None
-    vm = await find_named(client.vms.list(org_id=line.org_id), line.name, since, gone)
+    vm = await find_named(client.vms.list(org_id=line.org_id), line.name, since)
     return vm.id if vm else None

@@ -13,9 +13,7 @@ from attrs import frozen
 
 from openrelay_async.config import check_integer, check_seconds
 from openrelay_async.errors import OpenRelayError, WaitError
-
-DEFAULT_TIMEOUT = 1800.0
-DEFAULT_FAILURES = 10
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 
 
 class Living(Protocol):

@@ -48,6 +48,12 @@ def read_additions(root: Path, resource: str, class_name: str) -> Additions | No
         return None
     tree = ast.parse(path.read_text("utf-8"))
     imports = [ast.unparse(node) for node in tree.body if isinstance(node, ast.ImportFrom | ast.Import)]
+    # What only annotations name is not loaded by the sync twin either.
+    imports += [
+        ast.unparse(node)
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
     own = [name for node in tree.body for name in _defined_names(node) if name != class_name]
     if own:
         imports.append(f"from {PACKAGE}.{resource} import {', '.join(own)}")

@@ -134,6 +134,6 @@ def _write_imports(
     if additions is None:
         lines.append(f"from openrelay_async.generated.resources import {resource} as async_resource")
     else:
-        lines += additions.imports
         lines.append(f"from {HAND_WRITTEN} import {resource} as async_resource")
+        lines += additions.imports
     return "\n".join(lines)

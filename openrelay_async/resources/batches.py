@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncGenerator, Iterable
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from openrelay_async.fleets import get_fleet
 from openrelay_async.generated import operations
 from openrelay_async.generated.models.batches import BatchObject
 from openrelay_async.generated.resources.batches import Batches as GeneratedBatches
-from openrelay_async.lifecycles import BATCHES
-from openrelay_async.poll_source import Source
-from openrelay_async.resource import Calls
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOptions,
-    WaitOutcome,
-    WaitToken,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    # Waiting and leasing load what they need when they are used: most programs that read a VM never do.
+    from openrelay_async.fleets import Fleet
+    from openrelay_async.poll_source import Source
+    from openrelay_async.resource import Calls
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 
 def _batch_source(calls: Calls, org_id: str | None) -> Source[BatchObject]:
+    from openrelay_async.lifecycles import BATCHES
+    from openrelay_async.poll_source import Source
+
     batches = GeneratedBatches(calls)
     return Source(
         BATCHES,
@@ -39,6 +38,12 @@ class Batches(GeneratedBatches):
     """Batches of inference requests."""
 
     __slots__ = ()
+
+    def _fleet(self) -> Fleet[BatchObject]:
+        from openrelay_async.fleets import get_fleet
+        from openrelay_async.lifecycles import BATCHES
+
+        return get_fleet(self._calls, BATCHES, _batch_source)
 
     async def wait(
         self,
@@ -68,9 +73,12 @@ class Batches(GeneratedBatches):
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such batch.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, BATCHES, _batch_source)
-        return cast("BatchObject", await fleet.wait(id, until, options, on_update))
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
+        return cast(
+            "BatchObject",
+            await fleet.wait(id, until, options, on_update),
+        )
 
     async def resume_wait(
         self,
@@ -86,10 +94,15 @@ class Batches(GeneratedBatches):
         Raises:
             ValueError: not the token of a wait on a batch.
         """
-        resumed = WaitToken.decode(token, BATCHES.kind)
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, BATCHES, _batch_source)
-        return cast("BatchObject", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
+        from openrelay_async.waiting import WaitToken
+
+        resumed = WaitToken.decode(token, "batches")
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
+        return cast(
+            "BatchObject",
+            await fleet.wait(resumed.id, resumed.until, options, on_update, resumed),
+        )
 
     async def wait_all(
         self,
@@ -106,8 +119,8 @@ class Batches(GeneratedBatches):
         The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, BATCHES, _batch_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -125,8 +138,8 @@ class Batches(GeneratedBatches):
         One that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, BATCHES, _batch_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -140,8 +153,8 @@ class Batches(GeneratedBatches):
         on_update: OnUpdate[BatchObject] | None = None,
     ) -> AsyncGenerator[WaitOutcome[BatchObject], None]:
         """Yield a `WaitOutcome` for each batch as its wait ends: with it, or with the error."""
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, BATCHES, _batch_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -162,7 +175,7 @@ class Batches(GeneratedBatches):
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
         """
-        fleet = get_fleet(self._calls, BATCHES, _batch_source)
+        fleet = self._fleet()
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -172,4 +185,4 @@ class Batches(GeneratedBatches):
 
     async def look_now(self) -> None:
         """Let waits and watches on batches in this event loop poll now: what a webhook receiver does."""
-        get_fleet(self._calls, BATCHES, _batch_source).look_now()
+        self._fleet().look_now()

@@ -2,43 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from openrelay_async.config import check_integer
-from openrelay_async.fleets import get_fleet
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.billing import Balance
 from openrelay_async.generated.resources.billing import Billing as GeneratedBilling
-from openrelay_async.lifecycles import ANY_STATE, BALANCE, Goal
-from openrelay_async.pagination import Page, PagedCall
-from openrelay_async.poll_source import Source
-from openrelay_async.resource import Calls
-from openrelay_async.waiting import DEFAULT_FAILURES, DEFAULT_TIMEOUT, WaitOptions
-
-
-@frozen
-class _BalanceOf:
-    """An organization's balance, in the shape of what is waited for."""
-
-    id: str
-    balance: Balance
-
-    @property
-    def status(self) -> str:
-        return f"{self.balance.available_cents} cents"
-
-
-def _balance_source(calls: Calls, org_id: str | None) -> Source[_BalanceOf]:
-    billing = GeneratedBilling(calls)
-
-    async def read(organization: str) -> _BalanceOf:
-        return _BalanceOf(organization, await billing.get_balance(org_id=organization))
-
-    async def fetch(_: str | None) -> Page[_BalanceOf]:
-        return Page([] if org_id is None else [await read(org_id)], None)
-
-    operation = operations.GET_BALANCE
-    return Source(BALANCE, operation, pages=lambda _: PagedCall(fetch, operation=operation.id), read=read)
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 
 
 class Billing(GeneratedBilling):
@@ -68,16 +35,14 @@ class Billing(GeneratedBilling):
             WaitTimeout: the time is up; its `resource.balance` is the balance as last seen.
             WaitError: more than `max_failures` polls failed in a row.
         """
-        wanted = check_integer("at_least_cents", at_least_cents, minimum=0)
+        from openrelay_async.balance import balance_goal, balance_source
+        from openrelay_async.fleets import find_fleet
+        from openrelay_async.lifecycles import BALANCE
 
-        def is_there(seen: object) -> bool:
-            return isinstance(seen, _BalanceOf) and seen.balance.available_cents >= wanted
-
-        options = WaitOptions.check(timeout, interval, max_failures)
-        goal = Goal(f"{wanted} cents", ANY_STATE, check=is_there)
+        goal = balance_goal(check_integer("at_least_cents", at_least_cents, minimum=0))
         organization = await self._calls.find_organization(org_id)
-        fleet = get_fleet(self._calls, BALANCE, _balance_source, organization)
-        found = await fleet.wait(organization, goal, options)
+        fleet = await find_fleet(self._calls, BALANCE, balance_source, organization)
+        found = await fleet.wait(organization, goal, fleet.options(timeout, interval, max_failures))
         if found is None:
             raise LookupError("the organization has no balance")
         return found.balance

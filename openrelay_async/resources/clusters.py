@@ -5,34 +5,30 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Literal, Unpack, cast
+from typing import TYPE_CHECKING, Literal, Unpack, cast
 
-from openrelay_async.availability import given_count, has_free_gpus
-from openrelay_async.capacity import create_when_possible
-from openrelay_async.fleets import find_fleet
 from openrelay_async.generated import operations
 from openrelay_async.generated.models.clusters import ClusterSummary
 from openrelay_async.generated.resources.clusters import Clusters as GeneratedClusters
-from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
-from openrelay_async.lease_record import LeaseRecord
-from openrelay_async.lifecycles import CLUSTERS
-from openrelay_async.orders import ClusterOrder
-from openrelay_async.poll_source import Source
 from openrelay_async.redaction import Secret, conceal
-from openrelay_async.resource import Calls
 from openrelay_async.unset import UNSET, Unset
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOptions,
-    WaitOutcome,
-    WaitToken,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    # Waiting and leasing load what they need when they are used: most programs that read a VM never do.
+    from openrelay_async.fleets import Fleet
+    from openrelay_async.lease import Lease
+    from openrelay_async.orders import ClusterOrder
+    from openrelay_async.poll_source import Source
+    from openrelay_async.resource import Calls
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 
 def _cluster_source(calls: Calls, org_id: str | None) -> Source[ClusterSummary]:
+    from openrelay_async.lifecycles import CLUSTERS
+    from openrelay_async.poll_source import Source
+
     clusters = GeneratedClusters(calls)
     return Source(
         CLUSTERS,
@@ -46,6 +42,12 @@ class Clusters(GeneratedClusters):
     """Clusters of GPU replicas behind one endpoint."""
 
     __slots__ = ()
+
+    async def _fleet(self, org_id: str | None) -> Fleet[ClusterSummary]:
+        from openrelay_async.fleets import find_fleet
+        from openrelay_async.lifecycles import CLUSTERS
+
+        return await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
 
     async def create(
         self,
@@ -114,6 +116,8 @@ class Clusters(GeneratedClusters):
 
         if wait_for_capacity is None:
             return await create()
+        from openrelay_async.availability import given_count, has_free_gpus
+        from openrelay_async.capacity import create_when_possible
 
         async def has_room() -> bool:
             each, replicas = given_count(gpus_per_replica), given_count(replica_count)
@@ -157,9 +161,12 @@ class Clusters(GeneratedClusters):
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such cluster.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
-        return cast("ClusterSummary", await fleet.wait(id, until, options, on_update))
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
+        return cast(
+            "ClusterSummary",
+            await fleet.wait(id, until, options, on_update),
+        )
 
     def lease(
         self,
@@ -196,18 +203,16 @@ class Clusters(GeneratedClusters):
         """
         if "env_vars" in order:
             order["env_vars"] = conceal(order["env_vars"])
+        from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
+        from openrelay_async.lease_record import LeaseRecord
+
         name, org_id = order["name"], order.get("org_id")
 
         async def create() -> ClusterSummary:
             return await self.create(wait_for_capacity=wait_for_capacity, **order)
 
         async def find(since: float) -> ClusterSummary | None:
-            return await find_named(
-                GeneratedClusters.list(self, page_size=1000, org_id=org_id),
-                name,
-                since,
-                frozenset({"terminated"}),
-            )
+            return await find_named(GeneratedClusters.list(self, page_size=1000, org_id=org_id), name, since)
 
         async def wait(id: str, seconds: float) -> ClusterSummary:
             return await self.wait(id, until=until, timeout=seconds, on_update=on_update, org_id=org_id)
@@ -241,11 +246,14 @@ class Clusters(GeneratedClusters):
         Raises:
             ValueError: not the token of a wait on a cluster.
         """
-        resumed = WaitToken.decode(token, CLUSTERS.kind)
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, resumed.org_id)
+        from openrelay_async.waiting import WaitToken
+
+        resumed = WaitToken.decode(token, "clusters")
+        fleet = await self._fleet(resumed.org_id)
+        options = fleet.options(timeout, interval, max_failures)
         return cast(
-            "ClusterSummary", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed)
+            "ClusterSummary",
+            await fleet.wait(resumed.id, resumed.until, options, on_update, resumed),
         )
 
     async def wait_all(
@@ -264,8 +272,8 @@ class Clusters(GeneratedClusters):
         The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -284,8 +292,8 @@ class Clusters(GeneratedClusters):
         One that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -300,8 +308,8 @@ class Clusters(GeneratedClusters):
         org_id: str | None = None,
     ) -> AsyncGenerator[WaitOutcome[ClusterSummary], None]:
         """Yield a `WaitOutcome` for each cluster as its wait ends: with it, or with the error."""
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -323,7 +331,7 @@ class Clusters(GeneratedClusters):
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
             org_id: organization id; by default the client's organization.
         """
-        fleet = await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)
+        fleet = await self._fleet(org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -333,4 +341,4 @@ class Clusters(GeneratedClusters):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on clusters in this event loop poll now: what a webhook receiver does."""
-        (await find_fleet(self._calls, CLUSTERS, _cluster_source, org_id)).look_now()
+        (await self._fleet(org_id)).look_now()

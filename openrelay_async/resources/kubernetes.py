@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncGenerator, Iterable
-from typing import Literal, cast, overload
+from typing import TYPE_CHECKING, Literal, cast, overload
 
-from openrelay_async.fleets import get_fleet
 from openrelay_async.generated import operations
 from openrelay_async.generated.models.kubernetes import (
     KubernetesCluster,
@@ -14,23 +13,23 @@ from openrelay_async.generated.models.kubernetes import (
     KubernetesNodePool,
 )
 from openrelay_async.generated.resources.kubernetes import Kubernetes as GeneratedKubernetes
-from openrelay_async.lifecycles import KUBERNETES, NODE_POOLS
-from openrelay_async.poll_source import Source
-from openrelay_async.resource import Calls
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOptions,
-    WaitOutcome,
-    WaitToken,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    # Waiting and leasing load what they need when they are used: most programs that read a VM never do.
+    from openrelay_async.fleets import Fleet
+    from openrelay_async.poll_source import Source
+    from openrelay_async.resource import Calls
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 AnyCluster = KubernetesCluster | KubernetesClusterSummary
 
 
 def _kubernetes_source(calls: Calls, org_id: str | None) -> Source[AnyCluster]:
+    from openrelay_async.lifecycles import KUBERNETES
+    from openrelay_async.poll_source import Source
+
     kubernetes = GeneratedKubernetes(calls)
     return Source(
         KUBERNETES,
@@ -41,6 +40,9 @@ def _kubernetes_source(calls: Calls, org_id: str | None) -> Source[AnyCluster]:
 
 
 def _node_pool_source(calls: Calls, cluster_id: str) -> Source[KubernetesNodePool]:
+    from openrelay_async.lifecycles import NODE_POOLS
+    from openrelay_async.poll_source import Source
+
     kubernetes = GeneratedKubernetes(calls)
 
     async def read(pool_id: str) -> KubernetesNodePool:
@@ -58,6 +60,12 @@ class Kubernetes(GeneratedKubernetes):
     """Managed Kubernetes clusters, their node pools, nodes and credentials."""
 
     __slots__ = ()
+
+    def _fleet(self) -> Fleet[AnyCluster]:
+        from openrelay_async.fleets import get_fleet
+        from openrelay_async.lifecycles import KUBERNETES
+
+        return get_fleet(self._calls, KUBERNETES, _kubernetes_source)
 
     @overload
     async def wait(
@@ -109,9 +117,12 @@ class Kubernetes(GeneratedKubernetes):
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such Kubernetes cluster.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
-        return cast("KubernetesCluster | None", await fleet.wait(id, until, options, on_update))
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
+        return cast(
+            "KubernetesCluster | None",
+            await fleet.wait(id, until, options, on_update),
+        )
 
     async def resume_wait(
         self,
@@ -127,9 +138,11 @@ class Kubernetes(GeneratedKubernetes):
         Raises:
             ValueError: not the token of a wait on a Kubernetes cluster.
         """
-        resumed = WaitToken.decode(token, KUBERNETES.kind)
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
+        from openrelay_async.waiting import WaitToken
+
+        resumed = WaitToken.decode(token, "kubernetes")
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait(resumed.id, resumed.until, options, on_update, resumed)
 
     async def wait_all(
@@ -147,8 +160,8 @@ class Kubernetes(GeneratedKubernetes):
         The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -166,8 +179,8 @@ class Kubernetes(GeneratedKubernetes):
         One that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -181,8 +194,8 @@ class Kubernetes(GeneratedKubernetes):
         on_update: OnUpdate[AnyCluster] | None = None,
     ) -> AsyncGenerator[WaitOutcome[AnyCluster], None]:
         """Yield a `WaitOutcome` for each Kubernetes cluster as its wait ends: with it, or with the error."""
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -203,7 +216,7 @@ class Kubernetes(GeneratedKubernetes):
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
         """
-        fleet = get_fleet(self._calls, KUBERNETES, _kubernetes_source)
+        fleet = self._fleet()
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -213,7 +226,7 @@ class Kubernetes(GeneratedKubernetes):
 
     async def look_now(self) -> None:
         """Let waits and watches in this event loop poll now: what a webhook receiver does."""
-        get_fleet(self._calls, KUBERNETES, _kubernetes_source).look_now()
+        self._fleet().look_now()
 
     @overload
     async def wait_node_pool(
@@ -259,10 +272,12 @@ class Kubernetes(GeneratedKubernetes):
 
         The other arguments and the errors are those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
+        from openrelay_async.fleets import get_fleet
+        from openrelay_async.lifecycles import NODE_POOLS
 
         def make_source(calls: Calls, _: str | None) -> Source[KubernetesNodePool]:
             return _node_pool_source(calls, id)
 
         fleet = get_fleet(self._calls, NODE_POOLS, make_source, parent=id)
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait(node_pool_id, until, options, on_update)

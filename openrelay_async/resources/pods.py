@@ -6,36 +6,36 @@ import builtins
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Literal, Unpack, cast
+from typing import TYPE_CHECKING, Literal, Unpack, cast
 
-from openrelay_async.availability import given_count, has_free_units
-from openrelay_async.capacity import create_when_possible
-from openrelay_async.fleets import get_fleet
 from openrelay_async.generated.models.shared import VmSummary
 from openrelay_async.generated.resources.pods import Pods as GeneratedPods
 from openrelay_async.generated.resources.vms import Vms as GeneratedVms
-from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
-from openrelay_async.lease_record import LeaseRecord
-from openrelay_async.lifecycles import PODS
-from openrelay_async.machines import AnyVm, pod_source
-from openrelay_async.orders import PodOrder
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.unset import UNSET, Unset
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOptions,
-    WaitOutcome,
-    WaitToken,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    # Waiting and leasing load what they need when they are used: most programs that read a VM never do.
+    from openrelay_async.fleets import Fleet
+    from openrelay_async.lease import Lease
+    from openrelay_async.machines import AnyVm
+    from openrelay_async.orders import PodOrder
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 
 class Pods(GeneratedPods):
     """Containers with GPUs."""
 
     __slots__ = ()
+
+    def _fleet(self) -> Fleet[AnyVm]:
+        from openrelay_async.fleets import get_fleet
+        from openrelay_async.lifecycles import PODS
+        from openrelay_async.machines import pod_source
+
+        return get_fleet(self._calls, PODS, pod_source)
 
     async def create(
         self,
@@ -87,6 +87,8 @@ class Pods(GeneratedPods):
 
         if wait_for_capacity is None:
             return await create()
+        from openrelay_async.availability import given_count, has_free_units
+        from openrelay_async.capacity import create_when_possible
 
         async def has_room() -> bool:
             return await has_free_units(self._calls, gpu_model_id, given_count(gpu_count))
@@ -127,8 +129,8 @@ class Pods(GeneratedPods):
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such pod.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, PODS, pod_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         return cast("AnyVm", await fleet.wait(id, until, options, on_update))
 
     def lease(
@@ -168,6 +170,9 @@ class Pods(GeneratedPods):
         """
         if "env_vars" in order:
             order["env_vars"] = conceal(order["env_vars"])
+        from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
+        from openrelay_async.lease_record import LeaseRecord
+
         name, org_id = order.setdefault("name", f"lease-{uuid.uuid4().hex[:12]}"), None
         key = str(uuid.uuid4())
 
@@ -175,9 +180,7 @@ class Pods(GeneratedPods):
             return await self.create(idempotency_key=key, wait_for_capacity=wait_for_capacity, **order)
 
         async def find(since: float) -> VmSummary | None:
-            return await find_named(
-                GeneratedPods.list(self, page_size=1000), name, since, frozenset({"terminated"})
-            )
+            return await find_named(GeneratedPods.list(self, page_size=1000), name, since)
 
         async def wait(id: str, seconds: float) -> AnyVm:
             return await self.wait(id, until=until, timeout=seconds, on_update=on_update)
@@ -212,10 +215,15 @@ class Pods(GeneratedPods):
         Raises:
             ValueError: not the token of a wait on a pod.
         """
-        resumed = WaitToken.decode(token, PODS.kind)
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, PODS, pod_source)
-        return cast("AnyVm", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
+        from openrelay_async.waiting import WaitToken
+
+        resumed = WaitToken.decode(token, "pods")
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
+        return cast(
+            "AnyVm",
+            await fleet.wait(resumed.id, resumed.until, options, on_update, resumed),
+        )
 
     async def wait_all(
         self,
@@ -232,8 +240,8 @@ class Pods(GeneratedPods):
         The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, PODS, pod_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -251,8 +259,8 @@ class Pods(GeneratedPods):
         One that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, PODS, pod_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -266,8 +274,8 @@ class Pods(GeneratedPods):
         on_update: OnUpdate[AnyVm] | None = None,
     ) -> AsyncGenerator[WaitOutcome[AnyVm], None]:
         """Yield a `WaitOutcome` for each pod as its wait ends: with it, or with the error."""
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = get_fleet(self._calls, PODS, pod_source)
+        fleet = self._fleet()
+        options = fleet.options(timeout, interval, max_failures)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -288,7 +296,7 @@ class Pods(GeneratedPods):
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
         """
-        fleet = get_fleet(self._calls, PODS, pod_source)
+        fleet = self._fleet()
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -298,4 +306,4 @@ class Pods(GeneratedPods):
 
     async def look_now(self) -> None:
         """Let waits and watches on pods in this event loop poll now: what a webhook receiver does."""
-        get_fleet(self._calls, PODS, pod_source).look_now()
+        self._fleet().look_now()

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import AsyncGenerator, Iterable
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from openrelay_async.fleets import find_fleet
 from openrelay_async.generated import operations
 from openrelay_async.generated.models.snapshots import Snapshot
 from openrelay_async.generated.resources.snapshots import Snapshots as GeneratedSnapshots
-from openrelay_async.lifecycles import SNAPSHOTS
-from openrelay_async.pagination import Page, PagedCall
-from openrelay_async.poll_source import Source
-from openrelay_async.resource import Calls
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOptions,
-    WaitOutcome,
-    WaitToken,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    # Waiting and leasing load what they need when they are used: most programs that read a VM never do.
+    from openrelay_async.fleets import Fleet
+    from openrelay_async.poll_source import Source
+    from openrelay_async.resource import Calls
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 
 def _snapshot_source(calls: Calls, org_id: str | None) -> Source[Snapshot]:
+    from openrelay_async.lifecycles import SNAPSHOTS
+    from openrelay_async.pagination import Page, PagedCall
+    from openrelay_async.poll_source import Source
+
     snapshots = GeneratedSnapshots(calls)
 
     async def fetch(_: str | None) -> Page[Snapshot]:
@@ -39,6 +38,12 @@ class Snapshots(GeneratedSnapshots):
     """Snapshots of VMs' disks."""
 
     __slots__ = ()
+
+    async def _fleet(self, org_id: str | None) -> Fleet[Snapshot]:
+        from openrelay_async.fleets import find_fleet
+        from openrelay_async.lifecycles import SNAPSHOTS
+
+        return await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
 
     async def wait(
         self,
@@ -70,8 +75,8 @@ class Snapshots(GeneratedSnapshots):
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such snapshot.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         return cast("Snapshot", await fleet.wait(id, until, options, on_update))
 
     async def resume_wait(
@@ -88,10 +93,15 @@ class Snapshots(GeneratedSnapshots):
         Raises:
             ValueError: not the token of a wait on a snapshot.
         """
-        resumed = WaitToken.decode(token, SNAPSHOTS.kind)
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, resumed.org_id)
-        return cast("Snapshot", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
+        from openrelay_async.waiting import WaitToken
+
+        resumed = WaitToken.decode(token, "snapshots")
+        fleet = await self._fleet(resumed.org_id)
+        options = fleet.options(timeout, interval, max_failures)
+        return cast(
+            "Snapshot",
+            await fleet.wait(resumed.id, resumed.until, options, on_update, resumed),
+        )
 
     async def wait_all(
         self,
@@ -109,8 +119,8 @@ class Snapshots(GeneratedSnapshots):
         The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -129,8 +139,8 @@ class Snapshots(GeneratedSnapshots):
         One that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
         those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -145,8 +155,8 @@ class Snapshots(GeneratedSnapshots):
         org_id: str | None = None,
     ) -> AsyncGenerator[WaitOutcome[Snapshot], None]:
         """Yield a `WaitOutcome` for each snapshot as its wait ends: with it, or with the error."""
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -168,7 +178,7 @@ class Snapshots(GeneratedSnapshots):
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
             org_id: organization id; by default the client's organization.
         """
-        fleet = await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)
+        fleet = await self._fleet(org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -178,4 +188,4 @@ class Snapshots(GeneratedSnapshots):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on snapshots in this event loop poll now: what a webhook receiver does."""
-        (await find_fleet(self._calls, SNAPSHOTS, _snapshot_source, org_id)).look_now()
+        (await self._fleet(org_id)).look_now()

@@ -6,36 +6,36 @@ import builtins
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Literal, Unpack, cast, overload
+from typing import TYPE_CHECKING, Literal, Unpack, cast, overload
 
-from openrelay_async.availability import given_count, has_free_gpus
-from openrelay_async.capacity import create_when_possible
-from openrelay_async.fleets import find_fleet
 from openrelay_async.generated.models.shared import VmSummary
 from openrelay_async.generated.models.vms import VmDetail
 from openrelay_async.generated.resources.vms import Vms as GeneratedVms
-from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
-from openrelay_async.lease_record import LeaseRecord
-from openrelay_async.lifecycles import VMS
-from openrelay_async.machines import AnyVm, vm_source
-from openrelay_async.orders import VmOrder
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.unset import UNSET, Unset
-from openrelay_async.waiting import (
-    DEFAULT_FAILURES,
-    DEFAULT_TIMEOUT,
-    OnUpdate,
-    WaitOptions,
-    WaitOutcome,
-    WaitToken,
-)
-from openrelay_async.watching import Change
+from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    # Waiting and leasing load what they need when they are used: most programs that read a VM never do.
+    from openrelay_async.fleets import Fleet
+    from openrelay_async.lease import Lease
+    from openrelay_async.machines import AnyVm
+    from openrelay_async.orders import VmOrder
+    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.watching import Change
 
 
 class Vms(GeneratedVms):
     """Virtual machines with GPUs."""
 
     __slots__ = ()
+
+    async def _fleet(self, org_id: str | None) -> Fleet[AnyVm]:
+        from openrelay_async.fleets import find_fleet
+        from openrelay_async.lifecycles import VMS
+        from openrelay_async.machines import vm_source
+
+        return await find_fleet(self._calls, VMS, vm_source, org_id)
 
     async def create(
         self,
@@ -118,6 +118,8 @@ class Vms(GeneratedVms):
 
         if wait_for_capacity is None:
             return await create()
+        from openrelay_async.availability import given_count, has_free_gpus
+        from openrelay_async.capacity import create_when_possible
 
         async def has_room() -> bool:
             return await has_free_gpus(self._calls, gpu_model_id, given_count(gpu_count))
@@ -195,10 +197,9 @@ class Vms(GeneratedVms):
             WaitTimeout: the time is up; it carries the VM as last seen and a token for `resume_wait`.
             WaitFailed: the VM is in a state from which the goal cannot be reached; it says why.
             WaitError: more than `max_failures` polls failed in a row.
-            NotFound: no such VM.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         return cast("AnyVm", await fleet.wait(id, until, options, on_update))
 
     def lease(
@@ -239,6 +240,9 @@ class Vms(GeneratedVms):
             order["env_vars"] = conceal(order["env_vars"])
         if "cloud_init" in order:
             order["cloud_init"] = conceal(order["cloud_init"])
+        from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
+        from openrelay_async.lease_record import LeaseRecord
+
         name, org_id = order["name"], order.get("org_id")
         key = str(uuid.uuid4())
 
@@ -246,9 +250,7 @@ class Vms(GeneratedVms):
             return await self.create(idempotency_key=key, wait_for_capacity=wait_for_capacity, **order)
 
         async def find(since: float) -> VmSummary | None:
-            return await find_named(
-                GeneratedVms.list(self, page_size=1000, org_id=org_id), name, since, frozenset({"terminated"})
-            )
+            return await find_named(GeneratedVms.list(self, page_size=1000, org_id=org_id), name, since)
 
         async def wait(id: str, seconds: float) -> AnyVm:
             return await self.wait(id, until=until, timeout=seconds, on_update=on_update, org_id=org_id)
@@ -278,15 +280,16 @@ class Vms(GeneratedVms):
         max_failures: int = DEFAULT_FAILURES,
         on_update: OnUpdate[AnyVm] | None = None,
     ) -> AnyVm:
-        """Go on with a wait whose `WaitError` has this token, for another `timeout` seconds.
+        """Go on with a wait whose `WaitError` has this token, for another `timeout` seconds."""
+        from openrelay_async.waiting import WaitToken
 
-        Raises:
-            ValueError: not the token of a wait on a VM.
-        """
-        resumed = WaitToken.decode(token, VMS.kind)
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, VMS, vm_source, resumed.org_id)
-        return cast("AnyVm", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
+        resumed = WaitToken.decode(token, "vms")
+        fleet = await self._fleet(resumed.org_id)
+        options = fleet.options(timeout, interval, max_failures)
+        return cast(
+            "AnyVm",
+            await fleet.wait(resumed.id, resumed.until, options, on_update, resumed),
+        )
 
     async def wait_all(
         self,
@@ -303,8 +306,8 @@ class Vms(GeneratedVms):
 
         The first error ends it; `as_completed` gives results and errors apart. Arguments are those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -322,8 +325,8 @@ class Vms(GeneratedVms):
 
         If none reaches the goal, the last error is raised. Arguments are those of `wait`.
         """
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -338,8 +341,8 @@ class Vms(GeneratedVms):
         org_id: str | None = None,
     ) -> AsyncGenerator[WaitOutcome[AnyVm], None]:
         """Yield a `WaitOutcome` for each VM as its wait ends: the VM, or the error."""
-        options = WaitOptions.check(timeout, interval, max_failures)
-        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
+        fleet = await self._fleet(org_id)
+        options = fleet.options(timeout, interval, max_failures)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -353,7 +356,7 @@ class Vms(GeneratedVms):
         """Yield each change of the organization's VMs once: `appeared`, `changed`, `gone`.
 
         A slow reader is told the latest of each VM, never an outdated state, and never misses a final one.
-        Errors that pass are polled through; a key that is refused ends it.
+        Errors that pass are polled through.
 
         Args:
             existing: whether VMs that are there at the start are told as `appeared`; those that had ended
@@ -364,7 +367,7 @@ class Vms(GeneratedVms):
         Raises:
             Unauthenticated, PermissionDenied: the key may not list VMs.
         """
-        fleet = await find_fleet(self._calls, VMS, vm_source, org_id)
+        fleet = await self._fleet(org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -374,4 +377,4 @@ class Vms(GeneratedVms):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on VMs in this event loop poll now: what a webhook receiver does."""
-        (await find_fleet(self._calls, VMS, vm_source, org_id)).look_now()
+        (await self._fleet(org_id)).look_now()

@@ -78,6 +78,7 @@ LAYERS: dict[str, list[str]] = {
     ],
     "patterns over send": [
         "page_reading",
+        "wait_limits",
         "lifecycles",
         "waiting",
         "watching",
@@ -101,6 +102,7 @@ LAYERS: dict[str, list[str]] = {
         "rotation_run",
         "availability",
         "machines",
+        "balance",
     ],
     "webhooks": [
         "events",
