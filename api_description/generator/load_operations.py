@@ -39,6 +39,8 @@ _SECURITY: dict[str, Literal["required", "optional", "none"]] = {
     "[]": "none",
 }
 _ORGANIZATION = "orgId"
+_USED_IN_METHODS = frozenset({"operations", "conceal", "array", "mapping", "nullable", "record"})
+"""What methods call, so that no argument may hide it."""
 
 
 @frozen
@@ -94,7 +96,7 @@ def load_operation(
         for each in body.properties
         if each.shape.kind != "binary" and not (key and key.place == "body" and each.wire == key.name)
     )
-    taken = {"self", "timeout"}
+    taken = {"self", "timeout", *_USED_IN_METHODS}
     taken |= {"org_id"} if takes_org else set()
     taken |= {"idempotency_key"} if key else set()
     taken |= {"page_size", "cursor", "max_items", "prefetch"} if pagination else set()

@@ -35,6 +35,7 @@ _FAILURES = {
     "422": ("Unprocessable", "understood, but it cannot be done as asked."),
 }
 _COMBINATORS = ("array", "mapping", "nullable", "record")
+_NOT_SERVED = ("NotFound", "the service does not serve this operation.")
 _NO_ROOM = ("CapacityUnavailable", "no room for it now; not retried.")
 
 
@@ -311,11 +312,15 @@ def _lower_first(text: str | None) -> str:
         return ""
     first = text.split(maxsplit=1)[0]
     # Acronyms keep their case, a sentence's first word loses it.
-    return text if first[:2].isupper() or first.startswith("`") else text[:1].lower() + text[1:]
+    is_acronym = len(first) > 1 and first[:2].isupper()
+    return text if is_acronym or first.startswith("`") else text[:1].lower() + text[1:]
 
 
 def _list_failures(operation: Operation, overrides: Overrides) -> list[tuple[str, str]]:
     raises = [_FAILURES[status] for status in operation.failures if status in _FAILURES]
+    if not operation.path_ids and not operation.takes_org:
+        # Nothing is looked up: a generation that does not serve the operation answers so.
+        raises = [_NOT_SERVED if name == "NotFound" else (name, text) for name, text in raises]
     if operation.id in overrides.capacity:
         raises.append(_NO_ROOM)
     return raises

@@ -180,6 +180,10 @@ REFUSALS: dict[str, tuple[Change, str]] = {
         put(get_vm, "parameters", 1, value={"in": "query", "name": "timeout", "schema": {"type": "string"}}),
         f"{GET_VM}/parameters/1",
     ),
+    "an argument that would hide what methods call": (
+        put(get_vm, "parameters", 1, value={"in": "query", "name": "record", "schema": {"type": "string"}}),
+        f"{GET_VM}/parameters/1",
+    ),
     "an argument that is there twice": (
         put(create_vm, "parameters", 2, value={"in": "query", "name": "name", "schema": {"type": "string"}}),
         "/components/schemas/CreateVmRequest/properties/name",

@@ -58,7 +58,7 @@ class Access(Resource):
             The answer to an access check: allowed or not, and by which rules.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `POST /v1/authz/check` (checkAccess), only generation 2026-10, scope `clusters:read`.
         """
@@ -112,7 +112,7 @@ class Access(Resource):
             An organization policy: a guardrail or a custom Cedar policy.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
             Conflict: the present state does not allow it.
 
         Source: `POST /v1/authz/policies` (createPolicy), only generation 2026-10, only with a dashboard
@@ -164,7 +164,7 @@ class Access(Resource):
             All permissions, built-in roles and key templates of the service.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/authz/catalog` (getPermissionCatalog), only generation 2026-10, scope
         `clusters:read`.
@@ -189,7 +189,7 @@ class Access(Resource):
             What a principal may do once role, key and policies are applied.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/authz/effective` (getEffectiveAccess), only generation 2026-10, scope
         `clusters:read`.
@@ -214,7 +214,7 @@ class Access(Resource):
             The organization's rules for API keys.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/authz/settings` (getKeySettings), only generation 2026-10, scope
         `clusters:read`.
@@ -249,7 +249,7 @@ class Access(Resource):
             A list; each item: an organization policy: a guardrail or a custom Cedar policy.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/authz/policies` (listPolicies), only generation 2026-10, scope `clusters:read`.
         """
@@ -318,7 +318,7 @@ class Access(Resource):
             The organization's rules for API keys.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `PUT /v1/authz/settings` (updateKeySettings), only generation 2026-10, only with a
         dashboard session.
@@ -424,7 +424,7 @@ class Access(Resource):
             The result of checking a policy without saving it.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `POST /v1/authz/policies/validate` (validatePolicy), only generation 2026-10, scope
         `clusters:read`.

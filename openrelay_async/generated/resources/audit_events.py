@@ -51,7 +51,7 @@ class AuditEvents(Resource):
                 thing.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/audit-events` (listAuditEvents), only generation 2026-10, scope
         `clusters:read`.

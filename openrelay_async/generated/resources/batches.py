@@ -40,11 +40,11 @@ class Batches(Resource):
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
         Returns:
-            The list, to take whole or to iterate; each item: A batch of inference requests: status,
+            The list, to take whole or to iterate; each item: a batch of inference requests: status,
                 counts and result files.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/batches` (listBatches), only generation 2026-07, scope `inference`, inference
         host.
@@ -109,7 +109,7 @@ class Batches(Resource):
             A batch of inference requests: status, counts and result files.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
             PayloadTooLarge: more than the service takes.
 
         Source: `POST /v1/batches` (createBatch), only generation 2026-07, scope `inference`, inference

@@ -112,7 +112,7 @@ class Catalog(Resource):
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
         Returns:
-            A list; each item: A template that a VM can start from.
+            A list; each item: a template that a VM can start from.
 
         Source: `GET /v1/vm-templates` (listVmTemplates).
         """

@@ -42,7 +42,7 @@ class DedicatedEndpoints(Resource):
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
         Returns:
-            The list, to take whole or to iterate; each item: A dedicated inference endpoint: model,
+            The list, to take whole or to iterate; each item: a dedicated inference endpoint: model,
                 state, prices.
 
         Source: `GET /v1/inference/endpoints` (listDedicatedEndpoints), only generation 2026-10, scope

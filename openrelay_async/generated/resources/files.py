@@ -100,7 +100,7 @@ class Files(Resource):
             An address to send a file's bytes to, and the id the file will have.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `POST /v1/files/presign` (presignFileUpload), only generation 2026-07, scope
         `inference`, inference host.
@@ -128,7 +128,7 @@ class Files(Resource):
         A file that is too large answers 413; `files.presign_upload` sends the bytes another way.
 
         Args:
-            file: A path, the bytes, or a binary file object; streamed, never read whole.
+            file: a path, the bytes, or a binary file object; streamed, never read whole.
             purpose: what the file is for. Known: `batch`.
             filename: name of the file at the service; by default the path's or file's own.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
@@ -137,7 +137,7 @@ class Files(Resource):
             An uploaded file: name, size, purpose.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
             PayloadTooLarge: more than the service takes.
 
         Source: `POST /v1/files` (uploadFile), only generation 2026-07, scope `inference`, inference

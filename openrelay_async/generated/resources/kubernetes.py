@@ -413,7 +413,7 @@ class Kubernetes(Resource):
             timeout: limit of each page's call in seconds, retries included; by default the client's.
 
         Returns:
-            The list, to take whole or to iterate; each item: A pool of nodes of one kind.
+            The list, to take whole or to iterate; each item: a pool of nodes of one kind.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

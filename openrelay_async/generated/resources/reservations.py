@@ -32,7 +32,7 @@ class Reservations(Resource):
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
         Returns:
-            A list; each item: A reservation of GPU units of a node for chosen organizations.
+            A list; each item: a reservation of GPU units of a node for chosen organizations.
 
         Source: `GET /v1/orgs/{orgId}/reservations` (listOrgReservations), only generation 2026-10,
         scope `clusters:read`.
@@ -209,7 +209,7 @@ class Reservations(Resource):
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
         Returns:
-            A list; each item: A reservation of GPU units of a node for chosen organizations.
+            A list; each item: a reservation of GPU units of a node for chosen organizations.
 
         Raises:
             NotFound: what an id names does not exist, or the key cannot see it.

@@ -27,10 +27,10 @@ class Roles(Resource):
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
         Returns:
-            A list; each item: A role, built-in or custom, with its permissions and limits.
+            A list; each item: a role, built-in or custom, with its permissions and limits.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
 
         Source: `GET /v1/roles` (listRoles), only generation 2026-10, scope `clusters:read`.
         """
@@ -81,7 +81,7 @@ class Roles(Resource):
             A role, built-in or custom, with its permissions and limits.
 
         Raises:
-            NotFound: what an id names does not exist, or the key cannot see it.
+            NotFound: the service does not serve this operation.
             Conflict: the present state does not allow it.
 
         Source: `POST /v1/roles` (createRole), only generation 2026-10, only with a dashboard session.

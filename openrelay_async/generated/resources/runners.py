@@ -252,7 +252,7 @@ class Runners(Resource):
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
         Returns:
-            A list; each item: A runner pool as lists show it, with its load.
+            A list; each item: a runner pool as lists show it, with its load.
 
         Source: `GET /v1/orgs/{orgId}/runner-pools` (listRunnerPools), scope `clusters:read`.
         """

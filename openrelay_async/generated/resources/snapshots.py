@@ -32,7 +32,7 @@ class Snapshots(Resource):
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
         Returns:
-            A list; each item: A snapshot of a VM's disk, with what the VM was made of.
+            A list; each item: a snapshot of a VM's disk, with what the VM was made of.
 
         Source: `GET /v1/orgs/{orgId}/snapshots` (listOrgSnapshots), scope `vms:read`.
         """

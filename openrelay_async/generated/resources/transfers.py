@@ -130,7 +130,7 @@ class Transfers(Resource):
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
         Returns:
-            A list; each item: A transfer as lists show it, with the names of both organizations.
+            A list; each item: a transfer as lists show it, with the names of both organizations.
 
         Source: `GET /v1/orgs/{orgId}/transfers/incoming` (listIncomingTransfers), scope
         `clusters:read`.
@@ -149,7 +149,7 @@ class Transfers(Resource):
             timeout: limit of the whole call in seconds, retries included; by default the client's.
 
         Returns:
-            A list; each item: A transfer as lists show it, with the names of both organizations.
+            A list; each item: a transfer as lists show it, with the names of both organizations.
 
         Source: `GET /v1/orgs/{orgId}/transfers/outgoing` (listOutgoingTransfers), scope
         `clusters:read`.
