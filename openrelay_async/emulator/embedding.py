@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -106,8 +104,6 @@ class Emulator:
         self._password_hash = hash_password(password, self._password_salt) if password is not None else None
         self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self._running: Running | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = 0
         self._api_key: Secret | None = None
         self._session_token = Secret("")
         self._org_id = ""
@@ -152,7 +148,6 @@ class Emulator:
         except BaseException:
             database.close()
             raise
-        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
     def _settle(self, database: Database, now: float) -> None:
         owner = find_first_owner(database)
@@ -245,13 +240,7 @@ class Emulator:
 
     async def settle(self) -> None:
         """Return when every delivery that is due by now was attempted: call it after turning the clock."""
-        courier, loop = self._require_running().courier, self._loop
-        if loop is None:
-            raise EmulatorError("the emulator is not running")
-        if asyncio.get_running_loop() is loop:
-            await courier.settle()
-        else:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(courier.settle(), loop))
+        await self._require_running().settle()
 
     def clear_requests(self) -> None:
         """Forget the requests that were seen."""
@@ -276,9 +265,7 @@ class Emulator:
         return self._change(lambda database, now: found_organization(database, self._settings, name, now))
 
     def open_session(self, email: str) -> str:
-        """A session token of the user with this e-mail address; one without organizations if there is none
-        yet.
-        """
+        """A session token of the user with this e-mail address, who is made if there is none."""
         return self._change(lambda database, now: sign_in(database, self._settings, email, now))
 
     def sign_in(self, email: str, password: str) -> str:
@@ -351,26 +338,4 @@ class Emulator:
         )
 
     def _change(self, change: Callable[[Database, float], T]) -> T:
-        """Run `change` in a transaction, in the thread of the emulator."""
-        running = self._require_running()
-        if self._loop is None:
-            raise EmulatorError("the emulator is not running")
-
-        def run() -> T:
-            now = self.clock.wall()
-            running.watch.catch_up(now)
-            with running.database.transaction():
-                result = change(running.database, now)
-            running.watch.refresh(self.clock.wall())
-            running.courier.notify()
-            return result
-
-        # Asked by thread, not by running loop: a synchronous fixture is called in the thread of the
-        # emulator's loop while that loop stands still, and would wait for ever for it to do something.
-        if threading.get_ident() == self._thread:
-            return run()
-
-        async def run_there() -> T:
-            return run()
-
-        return asyncio.run_coroutine_threadsafe(run_there(), self._loop).result()
+        return self._require_running().change(change)

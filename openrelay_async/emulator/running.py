@@ -5,8 +5,11 @@ Imported when an emulator starts: `aiohttp.web` takes a fifth of a second to loa
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 import attrs
 
@@ -21,15 +24,49 @@ from openrelay_async.emulator.server import Server
 from openrelay_async.emulator.service import Service
 from openrelay_async.emulator.storage import Database
 
+T = TypeVar("T")
+
 
 @attrs.frozen
 class Running:
-    """The parts of an emulator while it runs."""
+    """The parts of an emulator while it runs, and the loop and thread that they run in."""
 
     database: Database
+    clock: Clock
     watch: BillingWatch
     courier: Courier
     server: Server
+    loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop)
+    thread: int = attrs.field(factory=threading.get_ident)
+
+    def change(self, change: Callable[[Database, float], T]) -> T:
+        """Run `change` in a transaction, in the thread of the emulator, from any thread."""
+        # Asked by thread, not by running loop: a synchronous fixture is called in the thread of the
+        # emulator's loop while that loop stands still, and would wait for ever for it to do something.
+        if threading.get_ident() == self.thread:
+            return self._change_here(change)
+
+        async def change_there() -> T:
+            return self._change_here(change)
+
+        return asyncio.run_coroutine_threadsafe(change_there(), self.loop).result()
+
+    def _change_here(self, change: Callable[[Database, float], T]) -> T:
+        now = self.clock.wall()
+        self.watch.catch_up(now)
+        with self.database.transaction():
+            result = change(self.database, now)
+        self.watch.refresh(self.clock.wall())
+        self.courier.notify()
+        return result
+
+    async def settle(self) -> None:
+        """Return when every delivery that is due by now was attempted; from any loop."""
+        if asyncio.get_running_loop() is self.loop:
+            await self.courier.settle()
+        else:
+            there = asyncio.run_coroutine_threadsafe(self.courier.settle(), self.loop)
+            await asyncio.wrap_future(there)
 
     async def stop(self) -> None:
         """Close the port first, the database last."""
@@ -74,4 +111,4 @@ async def run(
     server = Server(service, requests, dashboard, control)
     await server.start(host, port)
     courier.start()
-    return Running(database, watch, courier, server)
+    return Running(database, clock, watch, courier, server)
