@@ -24,16 +24,16 @@ def make_client(server, **options) -> AsyncClient:
 
 
 @pytest.mark.parametrize(
-    ("names_limit", "callers", "limit"), [(False, 500, 500), (True, 150, 300)], ids=["learned", "named"]
+    ("names_limit", "callers", "limit"), [(False, 500, 600), (True, 100, 400)], ids=["learned", "named"]
 )
 async def test_callers_share_what_a_limited_server_takes(names_limit, callers, limit):
-    """R3.8: ten calls of each caller; faster than the requirement's 50 a second, to take a tenth"""
+    """R3.8: six calls of each caller; faster than the requirement's 50 a second, to take a twentieth"""
     finished: list[float] = []
     async with limiting(limit, names_limit=names_limit) as server, make_client(server) as client:
         began = time.monotonic()
 
         async def call() -> None:
-            for _ in range(10):
+            for _ in range(6):
                 await client.vms.get("vm_1")
             finished.append(time.monotonic() - began)
 
@@ -41,7 +41,7 @@ async def test_callers_share_what_a_limited_server_takes(names_limit, callers, l
     assert len(finished) == callers
     assert server.wasted_after_first_refusal() <= 0.05
     assert max(finished) <= 2 * statistics.median(finished)
-    assert max(finished) < 1.6 * callers * 10 / limit
+    assert max(finished) < 3 + 1.6 * callers * 6 / limit
 
 
 async def test_views_slow_down_together():
