@@ -92,7 +92,7 @@ class HttpSession:
                 pool.abandon()
         if not forked:
             _warn(
-                f"a client made at {self._made_at} was not closed: use `async with`, or await aclose()",
+                f"a client made at {self._made_at} was not closed: use a `with` or `async with` block",
                 ResourceWarning,
                 stacklevel=2,
                 source=self,

@@ -357,3 +357,28 @@ def test_importing_the_package_loads_nothing_else(run_script) -> None:
     """
     )
     assert (done.code, done.out, done.err) == (0, "[] []\n", "")
+
+
+@pytest.mark.parametrize("mode", ["-Wdefault", "-Xdev"])
+def test_a_child_that_ends_in_the_normal_way_disturbs_nobody(mode, run_script, vm_server) -> None:
+    """R1.4: at its end Python finalizes what the child inherited, whose sockets and loop are the parent's."""
+    done = run_script(
+        PRELUDE
+        + """
+    client.vms.get("vm_1")
+    for uses in (False, True):
+        pid = os.fork()
+        if not pid:
+            if uses:
+                client.vms.get("vm_1")
+            sys.exit(0)
+        assert wait_for(pid) == 0
+        client.vms.get("vm_1")
+    client.close()
+    """,
+        vm_server.url,
+        mode,
+        *quiet_fork,
+    )
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert vm_server.requests == 4
