@@ -6,10 +6,11 @@ import attrs
 import orjson
 
 from openrelay_async.emulator.answers import moment
-from openrelay_async.emulator.areas.webhooks.rules import RETRY_AFTER, sign, webhook_secret
+from openrelay_async.emulator.areas.webhooks.rules import RETRY_AFTER, webhook_secret
 from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, WEBHOOKS, Delivery, Webhook
 from openrelay_async.emulator.events import Event, take_due_events
 from openrelay_async.emulator.storage import Database
+from openrelay_async.signatures import SIGNATURE_HEADER, sign
 
 
 @attrs.frozen
@@ -65,7 +66,7 @@ def _pack(database: Database, webhook: Webhook, delivery: Delivery) -> Parcel:
         "User-Agent": "OpenRelay-Emulator-Webhooks/1",
         "X-VectorLay-Event": delivery.event_type,
         "X-VectorLay-Delivery": delivery.id,
-        "X-VectorLay-Signature": sign(secret, body),
+        SIGNATURE_HEADER: sign(body, secret),
     }
     return Parcel(delivery, webhook.url, body, headers)
 

@@ -1,9 +1,7 @@
-"""Which events there are, how a delivery is signed, when it is tried again. Pure rules (api/README.md)."""
+"""Which events there are, when a delivery is tried again. Pure rules (api/README.md)."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -58,9 +56,3 @@ def webhook_secret(vault: Vault, webhook_id: str, version: str) -> str:
 
 def secret_prefix(secret: str) -> str:
     return secret[:10]
-
-
-def sign(secret: str, body: bytes) -> str:
-    """The value of `X-VectorLay-Signature`: HMAC-SHA256 of the raw body, keyed with SHA-256 of the secret."""
-    key = hashlib.sha256(secret.encode()).digest()
-    return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
