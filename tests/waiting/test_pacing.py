@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from openrelay_async import AsyncClient, RetryPolicy, errors
+from openrelay_async import AsyncClient, PoolLimits, RetryPolicy, errors
 from openrelay_async.emulator import Emulator
 from openrelay_async.pace_rate import PaceRate
 from openrelay_async.pacing import read_limit
@@ -24,16 +24,26 @@ def make_client(server, **options) -> AsyncClient:
 
 
 @pytest.mark.parametrize(
-    ("names_limit", "callers", "limit"), [(False, 500, 600), (True, 100, 400)], ids=["learned", "named"]
+    ("names_limit", "callers", "calls", "limit"),
+    [(False, 500, 6, 600), (True, 100, 10, 400)],
+    ids=["learned", "named"],
 )
-async def test_callers_share_what_a_limited_server_takes(names_limit, callers, limit):
-    """R3.8: six calls of each caller; faster than the requirement's 50 a second, to take a twentieth"""
+async def test_callers_share_what_a_limited_server_takes(names_limit, callers, calls, limit):
+    """R3.8, at more than the requirement's 50 requests a second so that it takes seconds.
+
+    What is under way when the first 429 comes is lost whatever happens next; fewer calls need fewer
+    connections for that to be as small a part as it is of the requirement's 5,000.
+    """
     finished: list[float] = []
-    async with limiting(limit, names_limit=names_limit) as server, make_client(server) as client:
+    connections = PoolLimits(max_connections=callers // 10 if not names_limit else 20)
+    async with (
+        limiting(limit, names_limit=names_limit) as server,
+        make_client(server, limits=connections) as client,
+    ):
         began = time.monotonic()
 
         async def call() -> None:
-            for _ in range(6):
+            for _ in range(calls):
                 await client.vms.get("vm_1")
             finished.append(time.monotonic() - began)
 
@@ -41,7 +51,7 @@ async def test_callers_share_what_a_limited_server_takes(names_limit, callers, l
     assert len(finished) == callers
     assert server.wasted_after_first_refusal() <= 0.05
     assert max(finished) <= 2 * statistics.median(finished)
-    assert max(finished) < 3 + 1.6 * callers * 6 / limit
+    assert max(finished) < 4 + 1.6 * callers * calls / limit
 
 
 async def test_views_slow_down_together():
