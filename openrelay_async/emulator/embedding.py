@@ -24,7 +24,7 @@ from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
 from openrelay_async.emulator.fleet import Fleet
 from openrelay_async.emulator.modelled import list_tables
 from openrelay_async.emulator.options import EmulatorOptions, Generation
-from openrelay_async.emulator.scripting import add_runner_job, move_vm, sicken_replica
+from openrelay_async.emulator.scripting import add_runner_job, enroll_node, move_vm, sicken_replica
 from openrelay_async.emulator.secrets import hash_password
 from openrelay_async.emulator.seen import SeenRequest
 from openrelay_async.emulator.storage import Database, EmulatorError
@@ -326,6 +326,11 @@ class Emulator:
                 database, pool_id, repository, size, lasting, now, seed, fails=fails
             )
         )
+
+    def enroll_node(self, token: str, *, gpu_model_id: str = "rtx-4090", gpus: int = 8) -> str:
+        """Let a machine come with a provisioning token; the id of the provider's new node."""
+        seed = self._settings.seed
+        return self._change(lambda database, now: enroll_node(database, token, gpu_model_id, gpus, now, seed))
 
     def sicken_replica(
         self, cluster_id: str, index: int = 0, *, after: float = 0.0, lasting: float | None = None

@@ -44,6 +44,8 @@ from openrelay_async.emulator.areas.organizations import members
 from openrelay_async.emulator.areas.organizations import routes as organizations
 from openrelay_async.emulator.areas.organizations.storage import INVITES
 from openrelay_async.emulator.areas.pods import routes as pods
+from openrelay_async.emulator.areas.provider import routes as provider
+from openrelay_async.emulator.areas.provider.storage import APPLICATIONS, PROVIDER_NODES, PROVISIONING_TOKENS
 from openrelay_async.emulator.areas.registry import routes as registry
 from openrelay_async.emulator.areas.registry.storage import REGISTRY_CREDENTIALS
 from openrelay_async.emulator.areas.roles import access, policies
@@ -86,6 +88,7 @@ _AREAS = (
     organizations,
     pods,
     policies,
+    provider,
     registry,
     roles,
     runners,
@@ -118,6 +121,9 @@ _COLLECTIONS = (
     FILES,
     BATCHES,
     SNAPSHOTS,
+    APPLICATIONS,
+    PROVIDER_NODES,
+    PROVISIONING_TOKENS,
     RUNNER_POOLS,
     RUNNER_JOBS,
     TRANSFERS,

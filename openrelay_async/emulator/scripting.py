@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import attrs
+
 from openrelay_async.emulator.areas.catalog.storage import release
 from openrelay_async.emulator.areas.clusters import rules as cluster_rules
 from openrelay_async.emulator.areas.clusters.saving import save_cluster
 from openrelay_async.emulator.areas.clusters.storage import CLUSTERS
+from openrelay_async.emulator.areas.provider import rules as provider_rules
+from openrelay_async.emulator.areas.provider.storage import PROVIDER_NODES, PROVISIONING_TOKENS, ProviderNode
 from openrelay_async.emulator.areas.runners import rules as runner_rules
 from openrelay_async.emulator.areas.runners.storage import RUNNER_JOBS, RUNNER_POOLS, RunnerJob
 from openrelay_async.emulator.areas.vms import rules as vm_rules
 from openrelay_async.emulator.areas.vms.saving import save_vm
 from openrelay_async.emulator.areas.vms.storage import VMS
+from openrelay_async.emulator.secrets import hash_token
 from openrelay_async.emulator.storage import Database, EmulatorError
 
 
@@ -48,6 +53,22 @@ def add_runner_job(
         database.new_id("job_", seed), pool.org_id, pool.id, repository, size, cpus, ram, timeline
     )
     return RUNNER_JOBS.insert(database, job).id
+
+
+def enroll_node(database: Database, token: str, gpu_model_id: str, gpus: int, now: float, seed: int) -> str:
+    """A machine comes with a provisioning token, as its bootstrap script would let it; the id of the node."""
+    found = PROVISIONING_TOKENS.find(database, token_hash=hash_token(token))
+    if not found or provider_rules.token_status(found[0], now) != "active":
+        raise EmulatorError("that is no good provisioning token")
+    record = found[0]
+    node_id = database.new_id("node_", seed)
+    node = ProviderNode(
+        node_id, record.org_id, f"{node_id}.example", gpu_model_id, gpus, record.node_type, now
+    )
+    PROVIDER_NODES.insert(database, node)
+    used = attrs.evolve(record, used_at=now, used_by=[*record.used_by, node_id])
+    PROVISIONING_TOKENS.update(database, used)
+    return node_id
 
 
 def sicken_replica(

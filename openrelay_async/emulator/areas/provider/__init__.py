@@ -1,0 +1,1 @@
+"""Renting out machines of one's own: application, tokens, nodes, earnings."""
