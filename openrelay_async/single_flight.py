@@ -22,6 +22,9 @@ class SingleFlight(Generic[T]):
         loop = asyncio.get_running_loop()
         task = self._running.get(loop)
         if task is None:
+            # A loop that was closed in the middle of a run never told its end.
+            for closed in [other for other in list(self._running) if other.is_closed()]:
+                self._running.pop(closed, None)
             task = loop.create_task(make())
             self._running[loop] = task
             task.add_done_callback(self._finish)

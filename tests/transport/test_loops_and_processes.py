@@ -503,3 +503,41 @@ watcher.returncode = 0
     )
     check_silent(result)
     assert float(result.out) < 0.3 + 1.0 + 0.5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_a_service_that_is_terminated_finishes_what_runs():
+    """SIGTERM as the documentation says: drain, then close; the call that ran has its answer."""
+    result = run_program(
+        """
+        import signal
+        async def main():
+            client = AsyncClient(KEY, base_url=url)
+            stopping = asyncio.Event()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+            answers, refused = [], []
+            async def work():
+                while True:
+                    try:
+                        answers.append(await client.vms.get("vm_1"))
+                    except errors.ConnectionFailed as error:
+                        refused.append(str(error))
+                        return
+            workers = [asyncio.create_task(work()) for _ in range(5)]
+            while len(answers) < 20:
+                await asyncio.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGTERM)
+            await stopping.wait()
+            await client.drain()
+            await asyncio.gather(*workers)
+            await client.aclose()
+            assert len(refused) == 5
+            assert all("draining" in text for text in refused), refused
+            # Every request that the service answered has reached its caller.
+            assert len(answers) == len(Service.ports)
+            print("drained")
+        asyncio.run(main())
+        """
+    )
+    check_silent(result)
+    assert result.out == "drained\n"
