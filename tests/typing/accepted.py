@@ -24,6 +24,7 @@ from openrelay_async import (
     models,
     operations,
 )
+from openrelay_sync import Client, SyncDownload, SyncPagedCall
 
 
 async def make_clients() -> None:
@@ -126,3 +127,22 @@ async def fail(call: Awaitable[object]) -> None:
         assert_type(error.maybe_applied, bool)
     except TimeoutError:
         print(operations["createVm"].idempotent, date.today())  # noqa: DTZ011 - never run
+
+
+def without_await() -> None:
+    with Client("key", timeout=5) as client:
+        assert_type(client, Client)
+        assert_type(client.account.whoami(), models.Whoami)
+        call = client.vms.list(page_size=5)
+        assert_type(call, SyncPagedCall[models.VmSummary])
+        assert_type(call.all(), list[models.VmSummary])
+        assert_type(call.first(), models.VmSummary | None)
+        for vm in call:
+            assert_type(vm, models.VmSummary)
+        for page in call.pages():
+            assert_type(page, Page[models.VmSummary])
+        assert_type(client.api_keys.create(name="ci").key, Secret)
+        assert_type(client.files.get_content("file_1"), SyncDownload)
+        assert_type(client.files.get_content("file_1").read(), bytes)
+        client.ssh_keys.delete("key_1")
+        assert_type(client.with_options(org_id="org_1"), Client)

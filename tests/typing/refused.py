@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from openrelay_async import AsyncClient, PoolLimits, RetryPolicy, models
 from openrelay_async import Asyncclient as Misspelt  # refused
+from openrelay_sync import Cleint as MisspeltToo  # refused
+from openrelay_sync import Client
 
 
 def make_clients() -> None:
@@ -58,4 +60,17 @@ async def read(client: AsyncClient) -> None:
     models.KeyBudgetRequest(7)  # refused
     print(models.NoSuchModel)  # refused
     none: str = await client.ssh_keys.delete("key_1")  # refused
-    print(wrong, text, none, Misspelt)
+    print(wrong, text, none, Misspelt, MisspeltToo)
+
+
+async def without_await(client: Client) -> None:
+    client.vms.get(7)  # refused
+    client.vms.create()  # refused
+    client.vms.create(name="x", gpu_count="1")  # refused
+    client.organizations.delete(org_id=None)  # refused
+    client.virtual_machines.list()  # refused
+    await client.account.whoami()  # refused
+    async for vm in client.vms.list():  # refused
+        print(vm)
+    text: str = client.api_keys.create(name="x").key  # refused
+    print(text)

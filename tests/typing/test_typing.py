@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import enum
+import importlib
 import inspect
 import json
 import re
@@ -10,12 +12,14 @@ import subprocess
 import sys
 import types
 import typing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import openrelay_async
+import openrelay_sync
 from openrelay_async import AsyncClient, DownloadCall, PagedCall, models
 from openrelay_async.resource import Resource
 
@@ -78,7 +82,20 @@ def public_classes() -> list[type[object]]:
     named = [getattr(openrelay_async, name) for name in openrelay_async.__all__]
     kinds = [value for value in named if isinstance(value, type)]
     attributes = [getattr(client, name) for name in dir(AsyncClient) if not name.startswith("_")]
-    return [*kinds, *(type(value) for value in attributes if isinstance(value, Resource))]
+    sync = [openrelay_sync.Client, openrelay_sync.SyncPagedCall, openrelay_sync.SyncDownload]
+    resources = [type(value) for value in attributes if isinstance(value, Resource)]
+    modules = [f"openrelay_sync.generated.resources.{name}" for name in client_resources()]
+    sync += [
+        kind
+        for module in map(importlib.import_module, modules)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and kind.__module__ == module.__name__
+    ]
+    return [*kinds, *resources, *sync]
+
+
+def client_resources() -> list[str]:
+    return sorted({operation.resource for operation in openrelay_async.operations.values()})
 
 
 def model_classes() -> list[type[object]]:
@@ -123,10 +140,28 @@ def parts(hint: object) -> set[object]:
     return set(found.values())
 
 
+@cache
+def names_for_checkers(module: str) -> dict[str, object]:
+    """What a module imports only `if TYPE_CHECKING`."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    blocks = [
+        node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+    ]
+    names: dict[str, object] = {}
+    for node in (inner for block in blocks for inner in block.body if isinstance(inner, ast.ImportFrom)):
+        for name in node.names:
+            if node.module and node.module.startswith("openrelay_"):
+                value = getattr(importlib.import_module(node.module), name.name)
+            else:
+                value = object  # pandas, which is an extra
+            names[name.asname or name.name] = value
+    return names
+
+
 HINTS = [
-    pytest.param(function, id=f"{kind.__name__}.{name}")
+    pytest.param(function, id=f"{kind.__module__}.{kind.__name__}.{name}")
     for kind in public_classes()
-    if kind.__module__.startswith("openrelay_async")
+    if kind.__module__.startswith("openrelay_")
     for name, function in public_functions(kind)
 ]
 
@@ -134,7 +169,7 @@ HINTS = [
 @pytest.mark.parametrize("function", HINTS)
 def test_public_signature_says_what_it_takes_and_gives(function):
     """R7.4: no `Any`, nothing without a type, and no error as a value."""
-    namespace = vars(openrelay_async) | typing.__dict__ | {"DataFrame": object}  # pandas is an extra
+    namespace = dict(names_for_checkers(function.__module__))
     hints = typing.get_type_hints(function, localns=namespace)
     parameters = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
     assert {*parameters, "return"} <= hints.keys()
