@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
-_SAMPLE_EVERY = 32
-"""Requests between two notes of the time: a power of two, so that most requests cost one addition."""
+SAMPLE_MASK = 31
+"""Every 32nd request notes the time, so that the others cost one addition."""
 _WINDOW = 1.0
 """Seconds over which the rate is measured at least: most services count by the second or longer."""
 _DECREASE = 0.85
@@ -60,9 +60,6 @@ class PaceRate:
     def note_sample(self, now: float) -> None:
         """Note the time; called at every 32nd request."""
         self._samples.append((now, self.count))
-
-    def is_sample_due(self) -> bool:
-        return self.count % _SAMPLE_EVERY == 0
 
     def measure(self, now: float) -> float:
         """Return the requests a second that the service took lately."""

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from openrelay_async.clock import Clock
 from openrelay_async.config import Endpoints
-from openrelay_async.pace_rate import PaceRate
+from openrelay_async.pace_rate import SAMPLE_MASK, PaceRate
 
 
 class SharedPace(Protocol):
@@ -62,7 +62,8 @@ class Governor:
 
     def is_limiting(self) -> bool:
         """Return whether a request has to ask before it goes."""
-        return self.pace.is_limited() or (self._shared is not None and self._shared.limits(self._host))
+        # Asked for every request: without calls where there is neither a limit nor a shared pace.
+        return self.pace.rate != math.inf or (self._shared is not None and self._shared.limits(self._host))
 
     @property
     def waiting(self) -> int:
@@ -94,30 +95,36 @@ class Governor:
 
     async def _dispatch(self, line: _Line) -> None:
         """Let go who waits, as fast as may be; end when nobody waits."""
-        clock, waiters = self._clock, line.waiters
-        while waiters:
-            while waiters and waiters[0].done():
-                waiters.popleft()  # gave up
-            if self._shared is None:
-                now = clock.monotonic()
-                self.pace.grow(now)
-                count = self.pace.take(now, len(waiters))
-                pause = self.pace.pause(now, len(waiters) - count)
-            else:
-                count, pause = await self._shared.reserve(self._host, len(waiters))
-            while count and waiters:
-                turn = waiters.popleft()
-                if not turn.done():
-                    turn.set_result(None)
-                    count -= 1
-            if waiters:
-                await clock.sleep(pause)
+        try:
+            while line.waiters:
+                pause = await self._let_go(line.waiters)
+                if line.waiters:
+                    await self._clock.sleep(pause)
+        finally:
+            # Only if something went wrong, in a shared pace perhaps: nobody shall wait for ever.
+            while line.waiters:
+                _release(line.waiters.popleft())
+
+    async def _let_go(self, waiters: deque[asyncio.Future[None]]) -> float:
+        """Let go as many as may go now; return the seconds until more may."""
+        while waiters and waiters[0].done():
+            waiters.popleft()  # gave up
+        if self._shared is None:
+            now = self._clock.monotonic()
+            self.pace.grow(now)
+            count = self.pace.take(now, len(waiters))
+            pause = self.pace.pause(now, len(waiters) - count)
+        else:
+            count, pause = await self._shared.reserve(self._host, len(waiters))
+        while count and waiters:
+            count -= _release(waiters.popleft())
+        return pause
 
     def note(self) -> None:
         """Count a request that was not refused; this is all that an unlimited client pays."""
         pace = self.pace
-        pace.count += 1
-        if pace.is_sample_due():
+        pace.count = count = pace.count + 1
+        if not count & SAMPLE_MASK:
             pace.note_sample(self._clock.monotonic())
 
     def refuse(self, wait: float, headers: Mapping[str, str]) -> None:
@@ -134,6 +141,14 @@ class Governor:
         telling = asyncio.ensure_future(self._shared.refuse(self._host, wait, self.pace.measure(now)))
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
+
+
+def _release(turn: asyncio.Future[None]) -> bool:
+    """Let one go; return whether it still waited."""
+    if turn.done():
+        return False
+    turn.set_result(None)
+    return True
 
 
 class Pacing:

@@ -80,6 +80,8 @@ class _Redis(Protocol):
 class RedisPace:
     """A pace in Redis.
 
+    It keeps connections: `await pace.aclose()` when its clients are closed.
+
     Args:
         url: of the Redis server, such as `redis://localhost:6379/0`; a password in it is never shown.
         name: clients with the same name share a pace: use one for each API key, whose limit it is.

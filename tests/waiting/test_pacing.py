@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import statistics
 import sys
 import time
@@ -220,3 +221,23 @@ class TestTheRate:
     def test_few_requests_before_the_first_refusal_do_not_make_it_slow(self):
         """Somebody else may have used up what the service takes."""
         assert self.refused(taken=0).rate == 10
+
+
+async def test_a_shared_pace_that_fails_lets_everybody_go():
+    class Broken:
+        def limits(self, host: str) -> bool:
+            return True
+
+        async def reserve(self, host: str, wanted: int) -> tuple[int, float]:
+            raise LookupError("broken")
+
+        async def refuse(self, host: str, wait: float, taken: float) -> None:
+            raise LookupError("broken")
+
+    seen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: seen.append(context["exception"]))
+    async with limiting(1000) as server, make_client(server, shared_pace=Broken()) as client:
+        calls = [client.vms.get("vm_1") for _ in range(3)]
+        assert len(await asyncio.wait_for(asyncio.gather(*calls), 5)) == 3
+    gc.collect()
+    assert all(isinstance(error, LookupError) for error in seen)
