@@ -11,6 +11,7 @@ import gc
 import logging
 import pickle
 import reprlib
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,33 +102,32 @@ def _is_plain(local: object) -> bool:
     return isinstance(local, dict | list | tuple | bytes | bytearray)
 
 
-def holders_of(canary: str) -> list[object]:
-    """Every object alive whose text or bytes contain the canary, wherever it is held.
+def holders_of(canary: str, *roots: object) -> list[object]:
+    """Every object whose text or bytes contain the canary, wherever the roots or any module lead to it.
 
-    Texts are not tracked by the collector, so the objects that are tracked are asked what they refer to.
+    Followed reference by reference through `gc.get_referents`. Neither `gc.get_objects` nor the module
+    `_asyncio` is asked: in Python 3.12 both name objects that are freed already, kept for later use, and
+    the interpreter ends when one is touched.
     """
     found: dict[int, object] = {}
     raw = canary.encode()
-    seen: set[int] = set()
-    waiting = [gc.get_objects()]
+    seen: set[int] = {id(found), id(sys.modules["_asyncio"])}
+    waiting: list[object] = [*roots, *sys.modules.values()]
+    seen.add(id(waiting))
     while waiting:
-        for value in waiting.pop():
-            if id(value) in seen:
-                continue
-            seen.add(id(value))
-            # The type's own methods: a masked subclass of str must not hide here.
-            if isinstance(value, str):
-                if str.__contains__(value, canary):
-                    found[id(value)] = value
-            elif isinstance(value, bytes | bytearray):
-                if raw in value:
-                    found[id(value)] = value
-            elif not gc.is_tracked(value):
-                waiting.append(gc.get_referents(value))
-            else:
-                waiting.append(
-                    [each for each in gc.get_referents(value) if isinstance(each, str | bytes | bytearray)]
-                )
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        # The type's own methods: a masked subclass of str must not hide here.
+        if isinstance(value, str):
+            if str.__contains__(value, canary):
+                found[id(value)] = value
+        elif isinstance(value, bytes | bytearray):
+            if raw in value:
+                found[id(value)] = value
+        else:
+            waiting += gc.get_referents(value)
     return list(found.values())
 
 

@@ -7,6 +7,7 @@ import copy
 import gc
 import logging
 import pickle
+import sys
 import warnings
 from collections.abc import AsyncIterator
 
@@ -174,7 +175,13 @@ async def test_at_most_two_objects_hold_the_key_after_a_thousand_calls(plain_url
         del canary
         await asyncio.gather(*(client.account.whoami() for _ in range(1000)))
         gc.collect()
-        holders = holders_of("".join(parts))
+        holders = holders_of(
+            "".join(parts),
+            client,
+            asyncio.get_running_loop(),
+            *asyncio.all_tasks(),
+            *sys._current_frames().values(),
+        )
         # The text that was looked for is one that this line made.
         kinds = sorted(type(each).__name__ for each in holders)
         assert kinds in (["HeaderValue"], ["HeaderValue", "str"]), kinds
