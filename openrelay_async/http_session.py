@@ -30,6 +30,9 @@ from openrelay_async.proxies import proxy_from_environment
 from openrelay_async.redaction import HeaderValue, Payload, Secret
 from openrelay_async.response_stream import ResponseStream
 
+_LOOK_AGAIN = 0.02
+"""Seconds between two looks whether the calls of another loop have ended."""
+
 _NEVER_WITH_BODY = frozenset({"GET", "HEAD"})
 
 
@@ -259,11 +262,13 @@ class HttpSession:
         for pool in list(self._pools.values()):
             if pool.loop is own:
                 await pool.idle.wait()
-            elif pool.loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_wait_idle(pool), pool.loop))
+                continue
+            # Looked at from here: asked to tell, a loop that ends meanwhile never would.
+            while pool.running and pool.loop.is_running():  # noqa: ASYNC110 - the event is another loop's
+                await asyncio.sleep(_LOOK_AGAIN)
 
     async def aclose(self) -> None:
-        """Close the connections of all loops; those of other running loops are closed by them."""
+        """Close the connections of all loops: this one's at once, those of other loops when they run."""
         self.closed = True
         own = asyncio.get_running_loop()
         pools = list(self._pools.values()) if self._pid == os.getpid() else []
@@ -271,14 +276,8 @@ class HttpSession:
         for pool in pools:
             if pool.loop is own:
                 await pool.aclose()
-            elif pool.loop.is_running():
-                asyncio.run_coroutine_threadsafe(pool.aclose(), pool.loop)
             else:
-                pool.abandon()
-
-
-async def _wait_idle(pool: LoopPool) -> None:
-    await pool.idle.wait()
+                pool.close_in_its_loop()
 
 
 def _make_url(base_url: str, request: HttpRequest) -> URL:

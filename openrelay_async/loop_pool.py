@@ -112,6 +112,21 @@ class LoopPool:
             handle.cancel()
         await self.session.close()
 
+    def close_in_its_loop(self) -> None:
+        """Close all connections, from any thread: now if the loop runs, else when it runs again.
+
+        Sockets that are closed behind the back of a loop which only pauses stay in its selector, and the
+        next connection that gets such a number is not heard.
+        """
+        try:
+            self.loop.call_soon_threadsafe(self._begin_closing)
+        except RuntimeError:
+            # Closed, perhaps at this moment.
+            self.abandon()
+
+    def _begin_closing(self) -> None:
+        self._closing = self.loop.create_task(self.aclose())
+
     def abandon(self) -> None:
         """Let go of the connections without a word to their loop, which is closed or the parent's."""
         self.session.detach()
@@ -165,6 +180,6 @@ def _look(anchor: _Anchor) -> None:
     if pool.session.closed:
         return
     if anchor.owner() is None and pool.running == 0:
-        pool._closing = pool.loop.create_task(pool.aclose())
+        pool._begin_closing()
         return
     pool._anchor = _hold(anchor)

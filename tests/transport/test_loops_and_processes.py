@@ -237,6 +237,27 @@ def test_two_threads_with_a_loop_each_share_a_client(loops: str):
     )
 
 
+def test_closing_a_client_leaves_a_loop_that_only_pauses_intact():
+    """R1.2: its selector knows the connection; closed behind its back, the next one would not be heard."""
+    check_silent(
+        run_program("""
+        client = AsyncClient(KEY, base_url=url)
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(client.vms.get("vm_1"))
+        asyncio.run(client.aclose())
+        before = len(os.listdir("/proc/self/fd"))
+        other = AsyncClient(KEY, base_url=url, retry=RetryPolicy(max_attempts=1), timeout=5)
+        for _ in range(3):
+            loop.run_until_complete(other.vms.get("vm_1"))
+        loop.run_until_complete(other.aclose())
+        loop.run_until_complete(asyncio.sleep(0.05))
+        # Its own connection was closed as soon as it ran again.
+        assert len(os.listdir("/proc/self/fd")) < before
+        loop.close()
+        """)
+    )
+
+
 def test_closing_a_client_in_one_thread_ends_the_calls_of_another():
     """R1.2: the other loop's connections are closed by that loop."""
     check_silent(
