@@ -50,7 +50,8 @@ def install_redaction(logger: logging.Logger, *, known: Iterable[str | Secret] =
     install_redaction(logging.getLogger())
 
     A logger's own filter sees only what is logged with it, not what its children pass up; its handlers see
-    both. Handlers that are added later are not covered: call it again then, it installs nothing twice.
+    both. Handlers that are added later are not covered: call it again then, it installs nothing twice. Nor
+    are those that make their own text of a traceback, such as rich's: they do not ask for the record's.
 
     Args:
         logger: usually the root logger.

@@ -63,6 +63,16 @@ async def test_a_thousand_403s_cause_one_whoami(emulator: Emulator) -> None:
     assert Counter(request.operation for request in emulator.requests)["whoami"] == 1
 
 
+async def test_a_403_is_explained_by_the_whoami_that_was_already_made(emulator: Emulator) -> None:
+    """R9.4: the organization was asked for, and the answer told the scopes as well."""
+    key = await make_key(emulator, ["clusters:read"])
+    emulator.clear_requests()
+    async with AsyncClient(key, base_url=emulator.url) as client:
+        with pytest.raises(PermissionDenied, match="the key 'ci' has the scope clusters:read"):
+            await client.vms.list()
+    assert [request.operation for request in emulator.requests] == ["whoami", "listOrgVms"]
+
+
 async def test_the_question_after_a_403_stays_within_the_deadline(keys: KeyServer) -> None:
     """R9.4 R3.3."""
     keys.good = {KEY}
