@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
-from openrelay_async.emulator.answers import Answer, Refusal
+from openrelay_async.emulator.answers import Answer, Refusal, bad_request
 from openrelay_async.emulator.control import PREFIX as CONTROL_PREFIX
 from openrelay_async.emulator.control import Control
 from openrelay_async.emulator.faults import Fault
@@ -120,6 +121,10 @@ class Server:
             answer = await self._perform(exchange, request, raw_query)
         except Refusal as refusal:
             return answer_refusal(refusal, exchange.operation, exchange.request_id)
+        except (HttpProcessingError, web.RequestPayloadError):
+            # aiohttp found out while the body was read that it is not what its headers say.
+            problem = bad_request("body", "is not what its headers say")
+            return answer_refusal(problem, exchange.operation, exchange.request_id)
         except ConnectionError:
             return None
         except Exception:

@@ -227,6 +227,17 @@ async def test_an_incomplete_form_is_refused(api, content, purpose, field):
         ("multipart/form-data; boundary=" + "b" * 100, b"x"),
         (
             "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="\x1a\x00\xfe"\r\n\r\nx\r\n--b--\r\n',
+        ),
+        ("multipart/form-data; boundary=b", b"--b\r\nno header\r\n\r\nx\r\n--b--\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\nX: " + b"y" * 20_000 + b"\r\n\r\nx\r\n--b--\r\n"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="file"\r\nContent-Transfer-Encoding: magic\r\n\r\n'
+            b"x\r\n--b--\r\n",
+        ),
+        (
+            "multipart/form-data; boundary=b",
             b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\n\xff\r\n--b--\r\n',
         ),
     ],

@@ -51,7 +51,8 @@ async def test_an_invite_is_declined_revoked_or_expires(user, person, clock):
         assert len(await bob.get("/v1/me/invites")) == 1
         assert len(await user.get("/v1/orgs/{org}/invites")) == 1
         if end == "decline":
-            assert (await bob("POST", f"/v1/me/invites/{user.org_id}/decline")).status == 204
+            for _ in range(2):
+                assert (await bob("POST", f"/v1/me/invites/{user.org_id}/decline")).status == 204
         elif end == "revoke":
             assert (await user("DELETE", "/v1/orgs/{org}/invites/bob%40example.com")).status == 204
             assert (await user("DELETE", "/v1/orgs/{org}/invites/bob%40example.com")).status == 404
