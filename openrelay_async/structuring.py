@@ -286,11 +286,11 @@ class _Field:
                 return column
         elif self.read_value is read_time:
             try:
-                times = list(map(datetime.fromisoformat, column))
+                times = [time for time in map(datetime.fromisoformat, column) if time.tzinfo is not None]
             except (TypeError, ValueError):
                 pass
             else:
-                if all([time.tzinfo for time in times]):  # noqa: C419 - a list is quicker than a generator
+                if len(times) == len(column):
                     return times
         return [self.read_null() if value is None else self.read_value(value) for value in column]
 
