@@ -12,7 +12,7 @@ from aiohttp import web
 
 from openrelay_async import AsyncClient, Secret
 from openrelay_async.device_login import DeviceCode, DeviceLoginError, device_login
-from openrelay_async.emulator import TurnedClock
+from openrelay_async.emulator import Emulator, TurnedClock
 from openrelay_async.errors import ConfigurationError, OpenRelayError
 from openrelay_sync.device_login import device_login as sync_device_login
 
@@ -208,3 +208,30 @@ async def test_a_sync_program_signs_in_the_same_way(login: LoginServer) -> None:
 async def test_a_client_and_an_address_are_not_given_together(client: AsyncClient) -> None:
     with pytest.raises(ConfigurationError):
         await device_login(on_code=lambda code: None, client=client, base_url="https://x.example")
+
+
+@pytest.mark.parametrize("approves", [True, False])
+async def test_a_login_at_the_emulator_is_approved_or_denied_in_the_browser(approves: bool) -> None:
+    clock = TurnedClock()
+    async with (
+        Emulator(clock=clock) as emulator,
+        emulator.client(api_key=emulator.session_token) as browser,
+        AsyncClient(base_url=emulator.url, clock=clock.jumping()) as terminal,
+    ):
+
+        async def decide(code: DeviceCode) -> None:
+            if approves:
+                await browser.account.approve_device_login(code.user_code, org_id=emulator.org_id)
+            else:
+                await browser.account.deny_device_login(code.user_code)
+
+        if not approves:
+            with pytest.raises(DeviceLoginError, match="denied"):
+                await device_login(on_code=decide, client=terminal)
+            return
+        session = await device_login(on_code=decide, device_name="laptop", client=terminal)
+        async with emulator.client(api_key=session) as client:
+            me = await client.account.whoami()
+        assert me.principal_type == "user"
+        assert me.organization_id == session.org_id == emulator.org_id
+        assert 429 not in [request.status for request in emulator.requests], "never faster than told"
