@@ -76,6 +76,9 @@ def _draw_with(ax: Axes, days: Sequence[_Day]) -> Axes:
         below = [low + cost for low, cost in zip(below, costs, strict=True)]
     total = sum(day.cents for day in days) / 100
     ax.set_title(f"${total:,.2f} in {len(days)} days", loc="left", fontsize=11)
+    # Cents are the smallest step, also where next to nothing was used.
+    ax.set_ylim(0, max(ax.get_ylim()[1], 0.05))
+    ax.locator_params(axis="y", nbins=5)
     ax.yaxis.set_major_formatter(
         lambda value, _: f"${value:,.0f}" if value >= 10 or not value else f"${value:,.2f}"
     )

@@ -82,8 +82,8 @@ class Table:
         rows = self._rows()
         numeric = [any(row[place].is_number for row in rows) for place in range(len(self._columns))]
         head = "".join(
-            f'<th style="{_NUMBER if is_number else _CELL}">{escape(_title(name))}</th>'
-            for name, is_number in zip(self._columns, numeric, strict=True)
+            f'<th style="{_NUMBER if is_number else _CELL}">{escape(title)}</th>'
+            for title, is_number in zip(_titles(self._columns), numeric, strict=True)
         )
         body = "".join(
             "<tr>"
@@ -98,7 +98,7 @@ class Table:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{caption}"
 
     def __repr__(self) -> str:
-        titles = [_title(name) for name in self._columns]
+        titles = _titles(self._columns)
         rows = self._rows()
         texts = [titles, *([cell.text for cell in row] for row in rows)]
         widths = [max(len(row[place]) for row in texts) for place in range(len(titles))]
@@ -167,15 +167,16 @@ def show_lists_in_notebook() -> None:
 
 
 def _write_model(model: object, now: datetime, depth: int) -> str:
-    rows = []
-    names = _names(type(model))
-    for name in sorted(names, key=lambda name: (_place(name), names.index(name))):
-        value = getattr(model, name, None)
-        if not is_empty(value):
-            rows.append(
-                f'<tr><th style="{_CELL}">{escape(_title(name))}</th>'
-                f'<td style="{_CELL}">{_write_value(name, value, now, depth)}</td></tr>'
-            )
+    known = _names(type(model))
+    names = sorted(
+        (name for name in known if not is_empty(getattr(model, name, None))),
+        key=lambda name: (_place(name), known.index(name)),
+    )
+    rows = [
+        f'<tr><th style="{_CELL}">{escape(title)}</th>'
+        f'<td style="{_CELL}">{_write_value(name, getattr(model, name), now, depth)}</td></tr>'
+        for name, title in zip(names, _titles(names), strict=True)
+    ]
     unknown = getattr(model, "extra", None)
     note = type(model).__name__
     if unknown:
@@ -209,6 +210,15 @@ def _hint(cell: Cell) -> str:
 def _names(kind: type[object]) -> list[str]:
     fields = getattr(kind, "wire_fields", ())
     return [str(field[0]) for field in fields]
+
+
+def _titles(names: Sequence[str]) -> list[str]:
+    """Return the fields' headings. Where two would be the same, they are told apart by their units."""
+    short = [_title(name) for name in names]
+    return [
+        title if short.count(title) == 1 else name.replace("_", " ")
+        for name, title in zip(names, short, strict=True)
+    ]
 
 
 def _title(name: str) -> str:
@@ -245,6 +255,8 @@ def _rank(name: str, items: Sequence[object]) -> int:
         return _FIRST.index(name)
     if name in _LAST:
         return 90
+    if name == "scopes":
+        return 30
     value = next((each for item in items if not is_empty(each := getattr(item, name, None))), None)
     if isinstance(value, Structured | list | dict | bool):
         return _MINOR

@@ -9,7 +9,7 @@ import pytest
 
 from openrelay_async.cells import make_cell, tell_duration, tell_money, tell_nano_usd
 from openrelay_async.display import show_list, show_lists_in_notebook, table
-from openrelay_async.models import CreateApiKeyResult, VmSummary
+from openrelay_async.models import CreateApiKeyResult, CurrentUsage, VmSummary
 from openrelay_async.pagination import Page
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -106,6 +106,14 @@ def test_names_and_states_come_first_and_times_last() -> None:
     shown = repr(table([vm(createdAt=NOW.isoformat(), gpuCount=1, pricePerHourCents=49)]))
     assert shown.splitlines()[0].split()[:3] == ["name", "ID", "status"]
     assert shown.splitlines()[0].endswith("created")
+
+
+def test_headings_that_would_be_the_same_name_their_units() -> None:
+    numbers = {name: 1 for _, name, kind, _, _ in CurrentUsage.wire_fields if kind in ("integer", "number")}
+    usage = CurrentUsage.from_wire({"breakdown": [], **numbers})
+    shown = usage._repr_html_()
+    assert "usage cents" in shown
+    assert "usage hours" in shown
 
 
 def test_columns_can_be_chosen() -> None:
