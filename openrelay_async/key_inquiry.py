@@ -37,11 +37,11 @@ async def explain_refusal(
         remaining: seconds left of the call.
     """
     if isinstance(error, Unauthenticated) and request.operation.authentication != "none":
-        explain_unauthenticated(error, request.operation, credential and credential.secret)
+        explain_unauthenticated(error, request.operation, None if credential is None else credential.secret)
     if isinstance(error, PermissionDenied):
         if credential is not None and credential.access is None and request.operation is not WHOAMI:
             await _learn(credential, ask, min(remaining, LONGEST_INQUIRY))
-        explain_forbidden(error, request, credential and credential.access)
+        explain_forbidden(error, request, None if credential is None else credential.access)
 
 
 async def _learn(credential: Credential, ask: Ask, limit: float) -> None:
