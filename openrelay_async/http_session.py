@@ -25,7 +25,7 @@ from openrelay_async.content_encoding import BodyTooLargeError, decompress
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.failures import closed_failure, describe_failure, timeout_failure
 from openrelay_async.loop_pool import LoopPool
-from openrelay_async.messages import HttpRequest, HttpResponse, Outcome
+from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
 from openrelay_async.proxies import proxy_from_environment
 from openrelay_async.redaction import HeaderValue, Payload, Secret
 from openrelay_async.response_stream import ResponseStream
@@ -196,6 +196,9 @@ class HttpSession:
             ConfigurationError: the environment names a proxy that cannot be one.
             Exception: what the caller's own file raised when it was read.
         """
+        if within <= 0:
+            # A kept connection would take the request before the timer could stop it.
+            return AttemptFailure("connect", "timeout", "the call's time was up before it could be sent")
         proxy = self._proxy_for(base_url)
         state = AttemptState()
         token = current_attempt.set(state)

@@ -120,6 +120,25 @@ async def test_a_handshake_that_stalls_is_no_connection_and_nothing_was_applied(
     assert watcher.names().count("attempt") == 4
 
 
+async def test_nothing_is_sent_after_the_time_is_up():
+    """R3.3: a wait that took too long (a suspended machine) leaves no time for another attempt."""
+
+    class Oversleeping(JumpingClock):
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds + 1000)
+
+    async with (
+        serving(answering((503, None), (200, VM))) as server,
+        make_client(server, clock=Oversleeping()) as client,
+    ):
+        with pytest.raises(errors.RequestTimeout, match="before it could be sent") as caught:
+            await client.vms.create(name="box")
+    assert len(server.seen) == 1
+    # What the first attempt did is not known.
+    assert caught.value.maybe_applied
+    assert caught.value.idempotency_key == server.seen[0].headers["idempotency-key"]
+
+
 async def test_an_endless_timeout_is_none():
     async with (
         serving(answering((200, VM))) as server,
