@@ -156,7 +156,10 @@ class Poller(Generic[R]):
         wanted = list(roster.entries.values())
         if early and not timer.is_hurried:
             wanted = [roster.entries[key] for key in roster.fresh if key in roster.entries]
-        singly = self.source.reads_singly() and len(wanted) <= FEW
+        apart = [entry for entry in wanted if entry.unlisted]
+        if len(apart) > _SINGLES:
+            apart = []
+        singly = self.source.reads_singly() and len(wanted) - len(apart) <= FEW
         if self.watches and (timer.is_hurried or not early):
             singly = False
         roster.fresh.clear()
@@ -168,15 +171,16 @@ class Poller(Generic[R]):
             if singly:
                 await self._read_all(wanted)
             else:
-                await self._list(spread=not early)
+                await self._list(apart, spread=not early)
         finally:
             timer.disarm()
 
-    async def _list(self, *, spread: bool) -> None:
+    async def _list(self, apart: list[Entry[R]], *, spread: bool) -> None:
+        """Read the list, and singly those that it is known to lack."""
         roster, watches = self.roster, tuple(self.watches)
-        unseen = set(roster.entries)
+        unseen = set(roster.entries).difference(entry.id for entry in apart)
         size = self.source.largest_page
-        if len(unseen) <= size // 20 and not watches:
+        if len(unseen) <= size // 20 and not watches and self._pages == 1:
             size //= 10
         budget, pages, complete = math.ceil(len(unseen) / size), 0, False
         gap = self._interval() / self._pages if spread and self._pages > 1 else 0.0
@@ -202,11 +206,19 @@ class Poller(Generic[R]):
             return
         self._pages = pages
         missing = [entry for key in unseen if (entry := roster.entries.get(key)) is not None]
+        for entry in missing:
+            entry.unlisted = True
+        # Those that stand apart may have been on the list this time.
+        missing += [entry for entry in apart if entry.unlisted and entry.waiters]
         await self._read_rest(missing, watches if complete else ())
 
     def _knows_enough(self, unseen: set[str], pages: int, budget: int) -> bool:
-        """Return whether the rest is better read singly, if there is any."""
-        return not unseen or (pages >= budget and len(unseen) <= FEW and self.source.reads_singly())
+        """Return whether the rest is better read singly, if there is any.
+
+        More pages than those that could hold all are read as long as they are fewer than the single reads
+        that they may save.
+        """
+        return not unseen or (pages - budget >= len(unseen) - FEW and self.source.reads_singly())
 
     def _take_in(
         self, items: Sequence[R], unseen: set[str], request: int, watches: Sequence[Watch[R]]
@@ -220,6 +232,7 @@ class Poller(Generic[R]):
             entry = entries.get(resource.id)
             if entry is not None:
                 unseen.discard(entry.id)
+                entry.unlisted = False
                 roster.observe(entry, resource, request, now, full=False)
 
     async def _read_rest(self, missing: list[Entry[R]], watches: Sequence[Watch[R]]) -> None:

@@ -62,7 +62,7 @@ class Waiter(Generic[R]):
 class Entry(Generic[R]):
     """What is known of one id that somebody waits for."""
 
-    __slots__ = ("confirm", "failures", "id", "misses", "polls", "resource", "waiters")
+    __slots__ = ("confirm", "failures", "id", "misses", "polls", "resource", "unlisted", "waiters")
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -73,6 +73,8 @@ class Entry(Generic[R]):
         self.misses = 0
         self.confirm = False
         """Whether a list shows it at its goal, and the full reading must say so too."""
+        self.unlisted = False
+        """Whether the last list did not have it, or only far behind."""
 
 
 class Sink(Generic[R]):
