@@ -271,7 +271,7 @@ async def test_ctrl_c_terminates(tmp_path):
         began = time.monotonic()
         job.send_signal(signal.SIGINT)
         _, shown = await asyncio.to_thread(job.communicate, timeout=10)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
         assert "KeyboardInterrupt" in shown
         assert await statuses(client) == ["terminated"]
         assert LeaseRecord(tmp_path / "leases.jsonl").read_open() == []

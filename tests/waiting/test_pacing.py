@@ -78,7 +78,7 @@ async def test_a_most_of_requests_a_second_is_kept():
     async with limiting(10_000) as server, make_client(server, max_requests_per_second=100) as client:
         began = time.monotonic()
         await asyncio.gather(*(client.vms.get("vm_1") for _ in range(60)))
-        assert 0.5 <= time.monotonic() - began < 2
+        assert 0.5 <= time.monotonic() - began < 5
         assert server.refusals() == 0
         first = server.answers[0][0]
         assert sum(when - first < 0.25 for when, _ in server.answers) <= 32
@@ -105,7 +105,7 @@ async def test_a_turn_that_does_not_come_in_time_is_a_local_error():
         began = time.monotonic()
         with pytest.raises(errors.LocalQueueTimeout, match="limits the rate"):
             await client.vms.get("vm_1", timeout=0.1)
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < 0.6
         assert len(server.answers) == 1
 
 

