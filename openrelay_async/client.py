@@ -84,7 +84,6 @@ class AsyncClient(ClientResources):
         ConfigurationError: an argument that cannot work. It names the argument, never a key.
     """
 
-    _calls: ClientCalls
     _owns_connections: bool
 
     def __init__(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
 from openrelay_async.fork_guard import import_module
-from openrelay_async.resource import Calls, Resource
+from openrelay_async.calls import ClientCalls
+from openrelay_async.resource import Resource
 
 if TYPE_CHECKING:
     from openrelay_async.generated.resources.account import Account
@@ -76,7 +77,7 @@ class ResourceAttribute(Generic[R]):
 class ClientResources:
     """What a client offers: one attribute a resource."""
 
-    _calls: Calls
+    _calls: ClientCalls
 
     access: ResourceAttribute[Access] = ResourceAttribute(HAND_WRITTEN)
     account: ResourceAttribute[Account] = ResourceAttribute()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 PaginationStyle = Literal["cursor", "after", "offset"]
 Authentication = Literal["required", "optional", "none"]
@@ -69,15 +69,21 @@ class Operation:
     org_required: bool = False
     """Never falls back to the client's organization."""
 
-    segments: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    segments: tuple[str, ...] = field(
+        init=False, repr=False, eq=False, default=Factory(lambda self: split_path(self.path), takes_self=True)
+    )
     """The template's literal parts, with a path parameter between each two."""
-    path_names: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    path_names: tuple[str, ...] = field(
+        init=False, repr=False, eq=False, default=Factory(lambda self: name_ids(self.path), takes_self=True)
+    )
     """The path parameters' wire names, in order."""
 
-    @segments.default
-    def _split_path(self) -> tuple[str, ...]:
-        return tuple(re.split(r"\{[^}]*\}", self.path))
 
-    @path_names.default
-    def _name_ids(self) -> tuple[str, ...]:
-        return tuple(re.findall(r"\{([^}]*)\}", self.path))
+def split_path(template: str) -> tuple[str, ...]:
+    """Return the literal parts of a path template."""
+    return tuple(re.split(r"\{[^}]*\}", template))
+
+
+def name_ids(template: str) -> tuple[str, ...]:
+    """Return the names of a path template's parameters."""
+    return tuple(re.findall(r"\{([^}]*)\}", template))
