@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from openrelay_async import AsyncClient, FileKey, PoolLimits, RetryPolicy, error
 from openrelay_async.emulator import Emulator, Fault
 from openrelay_async.emulator.options import Generation
 from openrelay_async.generated.models.api_keys import ApiKeySummary
+from openrelay_async.hooks import AttemptStarted
 from openrelay_async.rotation import Rotation, RotationError
 from tests.canary.leaks import foreign_links, leaks_of_error
 
@@ -226,7 +228,7 @@ async def test_calls_under_the_old_key_end_before_it_is_revoked(emulator: Emulat
 
 async def test_a_drain_that_takes_too_long_leaves_both_keys_and_can_be_resumed(emulator: Emulator) -> None:
     """R9.3."""
-    emulator.faults.add(Fault(operation="listOrgVms", delay=0.5))
+    emulator.faults.add(Fault(operation="listOrgVms", delay=2.0))
     async with emulator.client() as client:
         slow = asyncio.create_task(client.vms.list().first())
         async with asyncio.timeout(5):
@@ -246,7 +248,7 @@ async def test_a_drain_that_takes_too_long_leaves_both_keys_and_can_be_resumed(e
 async def test_grace_keeps_the_old_key_for_other_processes(emulator: Emulator) -> None:
     """R9.3."""
     async with emulator.client() as client, emulator.client() as other:
-        rotating = asyncio.create_task(client.api_keys.rotate(store=lambda key: None, grace=0.3))
+        rotating = asyncio.create_task(client.api_keys.rotate(store=lambda key: None, grace=1.0))
         async with asyncio.timeout(5):
             while client._calls.transport.key_source.current.secret.reveal() == emulator.api_key:
                 await other.vms.list()
@@ -302,11 +304,23 @@ async def test_a_cancelled_rotation_leaves_the_old_key_and_no_new_one(
     """R9.3 R3.5."""
     [before] = await working_keys(emulator)
     emulator.faults.clear()  # counts from one again
-    emulator.faults.add(Fault(operation=operation, delay=0.3, call=2 if operation == WHOAMI else 1))
+    # The second whoami is the new key's.
+    number = 2 if operation == WHOAMI else 1
+    emulator.faults.add(Fault(operation=operation, delay=0.3, call=number))
+    attempts: Counter[str] = Counter()
+    begun = asyncio.Event()
+
+    class Observer:
+        def on_attempt(self, event: AttemptStarted) -> None:
+            attempts[event.operation] += 1
+            if attempts[operation] == number:
+                begun.set()
+
     stored: list[str] = []
-    async with emulator.client() as client:
+    async with emulator.client(hooks=[Observer()]) as client:
         rotating = asyncio.create_task(client.api_keys.rotate(store=stored.append))
-        await asyncio.sleep(0.15)
+        await asyncio.wait_for(begun.wait(), 20)
+        await asyncio.sleep(0.05)  # it is on its way
         rotating.cancel()
         with pytest.raises(asyncio.CancelledError):
             await rotating
@@ -423,8 +437,8 @@ async def test_two_processes_share_a_file_through_a_rotation(emulator: Emulator,
 
         async with asyncio.timeout(30):
             workers = [asyncio.create_task(work(client)) for client in (rotating, other) * 4]
-            for _ in range(3):
-                await rotating.api_keys.rotate(store=replace_file, grace=0.4)
+            for _ in range(2):
+                await rotating.api_keys.rotate(store=replace_file, grace=1.0)
             ends = True
             assert min(await asyncio.gather(*workers)) > 0
     assert [request.status for request in emulator.requests].count(401) == 0
