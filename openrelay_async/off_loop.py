@@ -34,7 +34,12 @@ async def run_off_loop(function: Callable[[], T]) -> T:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle)
 
-    threading.Thread(target=run, name="openrelay-off-loop", daemon=True).start()
+    try:
+        threading.Thread(target=run, name="openrelay-off-loop", daemon=True).start()
+    except RuntimeError:
+        # Python 3.12 and later start no thread while the interpreter ends, which is when `atexit` calls
+        # are made: better on the loop, which has little else to do by then, than not at all.
+        run()
     return await future
 
 

@@ -155,3 +155,11 @@ def test_a_key_is_rotated(quick: Emulator) -> None:
             client.api_keys.rotate(store=stored.append)
             client.account.whoami()
     assert len(stored) == 1
+
+
+def test_a_webhook_secret_is_rolled_in_a_with_block(quick: Emulator) -> None:
+    """A context manager that is a generator, entered and left in one task."""
+    with Client(quick.api_key, base_url=quick.url, org_id=quick.org_id) as client:
+        hook = client.webhooks.create(name="hook", url="https://example.com/hook", events=["vm.running"])
+        with client.webhooks.rolling_secret(hook.id) as new:
+            assert new.secret
