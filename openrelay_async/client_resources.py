@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, overload
 
-from openrelay_async.fork_guard import import_module
 from openrelay_async.calls import ClientCalls
+from openrelay_async.fork_guard import import_module
 from openrelay_async.resource import Resource
 
 if TYPE_CHECKING:
