@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from openrelay_async.emulator import Emulator
+from openrelay_async.emulator import Emulator, Fault
 from openrelay_async.errors import Unauthenticated
 from openrelay_async.keys import format_table, main, parse_lifetime
 
@@ -210,3 +210,23 @@ def test_lifetimes_are_numbers_with_units() -> None:
 
 def test_a_table_has_columns_as_wide_as_needed() -> None:
     assert format_table(("A", "B"), [("aaa", "b"), ("a", "bbb")]) == ["A    B", "aaa  b", "a    bbb"]
+
+
+async def test_a_rotation_that_stopped_is_finished_by_resume(
+    emulator: Emulator, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R9.3."""
+    file, journal = tmp_path / "key", tmp_path / "journal"
+    emulator.faults.add(Fault(operation="revokeOrgApiKey", status=403, times=None))
+    stopped = await run("rotate", "--output", str(file), "--journal", str(journal))
+    assert stopped.status == 1
+    assert "step revoke" in stopped.err
+    emulator.faults.clear()
+    monkeypatch.setenv("OPENRELAY_API_KEY", file.read_text().strip())
+    resumed = await run("rotate", "--resume", str(journal))
+    assert resumed.status == 0, resumed.err
+    assert "done" in resumed.err
+    assert len(await names(emulator)) == 1
+    missing = await run("rotate", "--resume", str(tmp_path / "none"))
+    assert missing.status == 2
+    assert len(missing.err.splitlines()) == 1
