@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol, runtime_checkable
 from weakref import WeakSet
 
@@ -16,6 +18,18 @@ from openrelay_async.key_source import KeySource
 from openrelay_async.pacing import Pacing
 from openrelay_async.redaction import Secret
 from openrelay_async.retry import RetryBudget
+
+_is_finishing: ContextVar[bool] = ContextVar("openrelay_finishing", default=False)
+
+
+@contextmanager
+def finishing() -> Iterator[None]:
+    """Mark the calls of this context as the end of something begun before: a draining client takes them."""
+    token = _is_finishing.set(True)
+    try:
+        yield
+    finally:
+        _is_finishing.reset(token)
 
 
 @runtime_checkable
@@ -49,6 +63,12 @@ class Shared:
         for poller in list(self.pollers.values()):
             if isinstance(poller, Closable):
                 poller.close(reason)
+
+    def refusal(self) -> str | None:
+        """Return why a call of the present context is not taken, `None` if it is."""
+        if self.refusing is not None and _is_finishing.get() and not self.session.closed:
+            return None
+        return self.refusing
 
     def watch(self, key_source: KeySource) -> None:
         """Remember the key in use, so that no error shows it."""

@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 from attrs import evolve, frozen
 
+from openrelay_async.client_state import finishing
 from openrelay_async.clock import Clock
 from openrelay_async.config import check_seconds
 from openrelay_async.errors import (
@@ -247,7 +248,8 @@ class Lease(Generic[C, W]):
         failure: OpenRelayError | None = None
         while True:
             try:
-                await self._steps.terminate(resource_id)
+                with finishing():
+                    await self._steps.terminate(resource_id)
             except NotFound:
                 pass
             except OpenRelayError as error:

@@ -76,10 +76,10 @@ class Transport:
                 caller's own file raises.
         """
         shared = self.shared
-        if shared.refusing is not None:
+        if shared.refusing is not None and (reason := shared.refusal()) is not None:
             operation = request.operation
             raise ConnectionFailed(
-                shared.refusing, operation=operation.id, method=operation.http_method, path=operation.path
+                reason, operation=operation.id, method=operation.http_method, path=operation.path
             )
         whole = timeout is not None
         if timeout is None:

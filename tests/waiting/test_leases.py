@@ -37,6 +37,16 @@ async def test_a_lease_can_wait_for_ssh(client):
         assert vm.ssh_ready
 
 
+async def test_a_lease_ends_although_its_client_drains(emulator, client):
+    """R5.8: what a service does on SIGTERM must not leave a VM behind"""
+    async with client.vms.lease(name="job", **GPU):
+        await client.drain()
+        with pytest.raises(errors.ConnectionFailed, match="draining"):
+            await client.vms.list()
+    async with emulator.client() as other:
+        assert await statuses(other) == ["terminated"]
+
+
 async def test_an_error_in_the_block_terminates_and_passes(client):
     """R5.8"""
     with pytest.raises(LookupError, match="mine"):
