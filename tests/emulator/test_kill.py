@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import signal
 import sqlite3
@@ -36,7 +37,23 @@ class Ledger:
             self.enough.set()
 
 
-async def start(file):
+@pytest.fixture
+def start():
+    """Starts emulators over a file; none outlives the test, however it ends."""
+    processes = []
+
+    async def start(file):
+        process, facts = await launch(file)
+        processes.append(process)
+        return process, facts
+
+    yield start
+    for process in processes:
+        if process.returncode is None:
+            os.kill(process.pid, signal.SIGKILL)
+
+
+async def launch(file):
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "openrelay_async.emulator", "--port", "0", "--json", "--db", file),
         stdout=asyncio.subprocess.PIPE,
@@ -89,7 +106,7 @@ def look_into(file):
 
 
 @pytest.mark.timeout(240)
-async def test_nothing_acknowledged_is_lost_in_twenty_kills(tmp_path):
+async def test_nothing_acknowledged_is_lost_in_twenty_kills(tmp_path, start):
     file = str(tmp_path / "state.db")
     chance = random.Random(7)
     ledger, key = Ledger(), None
