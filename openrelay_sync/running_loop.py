@@ -48,6 +48,7 @@ class RunningLoop:
         self._failure: BaseException | None = None
         self._inbox: deque[AnyCrossing] = deque()
         self._is_called = False
+        self._is_ending = False
         self._calls: set[AnyCrossing] = set()
         started = threading.Event()
         self._thread = threading.Thread(
@@ -171,11 +172,13 @@ class RunningLoop:
         await last()
 
     def _stop(self) -> None:
-        if self._loop is not None:
+        # Once: a second one would break off the clean-up that follows the first.
+        if self._loop is not None and not self._is_ending:
             self._loop.stop()
 
     def _end(self, loop: asyncio.AbstractEventLoop, reason: str) -> None:
         """Close everything in the loop and answer everybody. Nothing here may keep a caller waiting."""
+        self._is_ending = True
         if self.ended is None:
             self.ended = reason
         try:

@@ -15,6 +15,8 @@ import pytest
 from openrelay_async.emulator import Emulator
 from openrelay_async.errors import BridgeError
 from openrelay_sync import Client, LoopThread
+from openrelay_sync.crossing import Crossing
+from openrelay_sync.running_loop import RunningLoop
 
 
 def wait_until(condition: Callable[[], bool], limit: float = 5.0) -> None:
@@ -296,3 +298,25 @@ def test_an_iterator_closes_the_async_generator_when_it_is_left(thread: LoopThre
         if number == 3:
             break
     assert closed.is_set()
+
+
+def test_stopping_twice_does_not_break_off_the_clean_up() -> None:
+    entered, cleaned = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        entered.set()
+        try:
+            await sleep_for_ever()
+        finally:
+            running.request_stop()
+            await asyncio.sleep(0.2)
+            cleaned.set()
+
+    running = RunningLoop([])
+    crossing = Crossing(work(), None)
+    running.submit(crossing)
+    assert entered.wait(5)
+    running.request_stop()
+    running.join()
+    assert cleaned.is_set()
+    assert isinstance(crossing.error, BridgeError)
