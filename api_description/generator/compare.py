@@ -8,7 +8,6 @@ from typing import Literal
 from attrs import frozen
 
 from .forms import Description, Operation, Property, Schema, Shape
-from .render_models import find_unseen
 from .spell import annotate
 
 Weight = Literal["breaks", "adds", "changes"]
@@ -112,8 +111,21 @@ _OPERATION_FACTS: tuple[tuple[str, Callable[[Operation], object], Weight], ...] 
 
 
 def _seen(description: Description) -> dict[str, Schema]:
-    unseen = find_unseen(description)
+    unseen = _find_unseen(description)
     return {name: schema for name, schema in description.schemas.items() if name not in unseen}
+
+
+def _find_unseen(description: Description) -> set[str]:
+    """Return the schemas whose changes are told elsewhere: bodies are arguments, pages are lists."""
+    parts = (part for each in description.schemas.values() for part in each.properties)
+    named = {model for part in parts for model in part.shape.models}
+    pages = {each.page_model for each in description.operations}
+    bodies = {
+        each.body_model
+        for each in description.operations
+        if each.body_model and not description.schemas[each.body_model].received
+    }
+    return {name for name in description.schemas if name in pages | bodies and name not in named}
 
 
 def _compare_schemas(old: Mapping[str, Schema], new: Mapping[str, Schema]) -> Iterator[Change]:

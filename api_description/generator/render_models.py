@@ -57,22 +57,18 @@ class Layout:
         return {schema.name: module for module, schemas in self.modules.items() for schema in schemas}
 
 
-def find_unseen(description: Description) -> set[str]:
-    """Return the schemas that users never meet: bodies, which are arguments, and pages, which are lists."""
-    parts = (part for each in description.schemas.values() for part in each.properties)
-    named = {model for part in parts for model in part.shape.models}
-    pages = {each.page_model for each in description.operations}
-    bodies = {
-        each.body_model
-        for each in description.operations
-        if each.body_model and not description.schemas[each.body_model].received
+def find_forms(description: Description) -> set[str]:
+    """Return the schemas with a file in them: a multipart form is no JSON, and its parts are arguments."""
+    return {
+        schema.name
+        for schema in description.schemas.values()
+        if any(part.shape.kind == "binary" for part in schema.properties)
     }
-    return {name for name in description.schemas if name in pages | bodies and name not in named}
 
 
 def lay_out(description: Description, overrides: Overrides) -> Layout:
     """Decide which schemas become classes, and where they stand."""
-    left_out = find_unseen(description) | overrides.omitted
+    left_out = find_forms(description) | overrides.omitted
     modules: dict[str, list[Schema]] = defaultdict(list)
     for name, schema in sorted(description.schemas.items()):
         if name in left_out:

@@ -9,12 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from openrelay_async.generated.models.access import AccessCheckRequest as AccessCheckRequest
     from openrelay_async.generated.models.access import AccessDecision as AccessDecision
     from openrelay_async.generated.models.access import AccessDecisionPolicy as AccessDecisionPolicy
     from openrelay_async.generated.models.access import AuthzCatalog as AuthzCatalog
     from openrelay_async.generated.models.access import AuthzPolicy as AuthzPolicy
+    from openrelay_async.generated.models.access import AuthzPolicyRequest as AuthzPolicyRequest
     from openrelay_async.generated.models.access import AuthzSettings as AuthzSettings
     from openrelay_async.generated.models.access import BuiltinRole as BuiltinRole
+    from openrelay_async.generated.models.access import CreateAccessRequest as CreateAccessRequest
     from openrelay_async.generated.models.access import CreateAccessRequestResult as CreateAccessRequestResult
     from openrelay_async.generated.models.access import EffectiveAccess as EffectiveAccess
     from openrelay_async.generated.models.access import KeyTemplate as KeyTemplate
@@ -22,7 +25,12 @@ if TYPE_CHECKING:
     from openrelay_async.generated.models.access import PermissionLevel as PermissionLevel
     from openrelay_async.generated.models.access import PolicyDiagnostic as PolicyDiagnostic
     from openrelay_async.generated.models.access import PolicyValidation as PolicyValidation
+    from openrelay_async.generated.models.access import UpdateAuthzPolicyRequest as UpdateAuthzPolicyRequest
     from openrelay_async.generated.models.account import AcceptInviteResult as AcceptInviteResult
+    from openrelay_async.generated.models.account import (
+        ApproveDeviceLoginRequest as ApproveDeviceLoginRequest,
+    )
+    from openrelay_async.generated.models.account import BootstrapRequest as BootstrapRequest
     from openrelay_async.generated.models.account import CliSession as CliSession
     from openrelay_async.generated.models.account import CliSessionList as CliSessionList
     from openrelay_async.generated.models.account import DeviceLogin as DeviceLogin
@@ -32,22 +40,32 @@ if TYPE_CHECKING:
     from openrelay_async.generated.models.account import MyInvite as MyInvite
     from openrelay_async.generated.models.account import OrgFeatures as OrgFeatures
     from openrelay_async.generated.models.account import OrgMembership as OrgMembership
+    from openrelay_async.generated.models.account import PollDeviceLoginRequest as PollDeviceLoginRequest
+    from openrelay_async.generated.models.account import StartDeviceLoginRequest as StartDeviceLoginRequest
+    from openrelay_async.generated.models.account import UpdateProfileRequest as UpdateProfileRequest
     from openrelay_async.generated.models.account import UserProfile as UserProfile
     from openrelay_async.generated.models.account import Whoami as Whoami
     from openrelay_async.generated.models.account import WhoamiKey as WhoamiKey
     from openrelay_async.generated.models.api_keys import ApiKeySummary as ApiKeySummary
+    from openrelay_async.generated.models.api_keys import CreateApiKeyRequest as CreateApiKeyRequest
     from openrelay_async.generated.models.api_keys import CreateApiKeyResult as CreateApiKeyResult
     from openrelay_async.generated.models.api_keys import KeyBudgetEdit as KeyBudgetEdit
     from openrelay_async.generated.models.api_keys import KeyBudgetRequest as KeyBudgetRequest
+    from openrelay_async.generated.models.api_keys import UpdateApiKeyRequest as UpdateApiKeyRequest
     from openrelay_async.generated.models.audit_events import AuditEvent as AuditEvent
+    from openrelay_async.generated.models.audit_events import AuditEventPage as AuditEventPage
+    from openrelay_async.generated.models.batches import BatchList as BatchList
     from openrelay_async.generated.models.batches import BatchObject as BatchObject
     from openrelay_async.generated.models.batches import BatchRequestCounts as BatchRequestCounts
     from openrelay_async.generated.models.batches import BatchUsage as BatchUsage
+    from openrelay_async.generated.models.batches import CreateBatchRequest as CreateBatchRequest
     from openrelay_async.generated.models.billing import AutoRechargeSettings as AutoRechargeSettings
     from openrelay_async.generated.models.billing import Balance as Balance
+    from openrelay_async.generated.models.billing import CreateSpendLimitRequest as CreateSpendLimitRequest
     from openrelay_async.generated.models.billing import (
         CreateSpendLimitRequestResult as CreateSpendLimitRequestResult,
     )
+    from openrelay_async.generated.models.billing import DepositRequest as DepositRequest
     from openrelay_async.generated.models.billing import DepositResult as DepositResult
     from openrelay_async.generated.models.billing import InferenceModelUsage as InferenceModelUsage
     from openrelay_async.generated.models.billing import (
@@ -79,13 +97,22 @@ if TYPE_CHECKING:
     from openrelay_async.generated.models.catalog import VmDiskLimits as VmDiskLimits
     from openrelay_async.generated.models.catalog import VmTemplate as VmTemplate
     from openrelay_async.generated.models.clusters import ClusterDetail as ClusterDetail
+    from openrelay_async.generated.models.clusters import ClusterPage as ClusterPage
     from openrelay_async.generated.models.clusters import ClusterReplicaItem as ClusterReplicaItem
     from openrelay_async.generated.models.clusters import ClusterSummary as ClusterSummary
+    from openrelay_async.generated.models.clusters import CreateClusterRequest as CreateClusterRequest
+    from openrelay_async.generated.models.clusters import ScaleRequest as ScaleRequest
     from openrelay_async.generated.models.dedicated_endpoints import (
         DedicatedEndpointCustomer as DedicatedEndpointCustomer,
     )
     from openrelay_async.generated.models.dedicated_endpoints import (
+        DedicatedEndpointCustomerPage as DedicatedEndpointCustomerPage,
+    )
+    from openrelay_async.generated.models.dedicated_endpoints import (
         DedicatedEndpointEvent as DedicatedEndpointEvent,
+    )
+    from openrelay_async.generated.models.dedicated_endpoints import (
+        DedicatedEndpointEventPage as DedicatedEndpointEventPage,
     )
     from openrelay_async.generated.models.dedicated_endpoints import InferenceMetric as InferenceMetric
     from openrelay_async.generated.models.dedicated_endpoints import InferenceMetrics as InferenceMetrics
@@ -94,8 +121,12 @@ if TYPE_CHECKING:
     )
     from openrelay_async.generated.models.dedicated_endpoints import InferenceMetricSet as InferenceMetricSet
     from openrelay_async.generated.models.files import FileObject as FileObject
+    from openrelay_async.generated.models.files import PresignUploadRequest as PresignUploadRequest
     from openrelay_async.generated.models.files import PresignUploadResponse as PresignUploadResponse
     from openrelay_async.generated.models.health import Health as Health
+    from openrelay_async.generated.models.kubernetes import (
+        CreateKubernetesClusterRequest as CreateKubernetesClusterRequest,
+    )
     from openrelay_async.generated.models.kubernetes import (
         CreateKubernetesNodePoolRequest as CreateKubernetesNodePoolRequest,
     )
@@ -106,6 +137,7 @@ if TYPE_CHECKING:
     from openrelay_async.generated.models.kubernetes import (
         KubernetesClusterNetwork as KubernetesClusterNetwork,
     )
+    from openrelay_async.generated.models.kubernetes import KubernetesClusterPage as KubernetesClusterPage
     from openrelay_async.generated.models.kubernetes import (
         KubernetesClusterSummary as KubernetesClusterSummary,
     )
@@ -124,25 +156,45 @@ if TYPE_CHECKING:
         KubernetesNodeDeleteAccepted as KubernetesNodeDeleteAccepted,
     )
     from openrelay_async.generated.models.kubernetes import KubernetesNodeGpu as KubernetesNodeGpu
+    from openrelay_async.generated.models.kubernetes import KubernetesNodePage as KubernetesNodePage
     from openrelay_async.generated.models.kubernetes import KubernetesNodePool as KubernetesNodePool
     from openrelay_async.generated.models.kubernetes import (
         KubernetesNodePoolDeleteAccepted as KubernetesNodePoolDeleteAccepted,
     )
+    from openrelay_async.generated.models.kubernetes import KubernetesNodePoolPage as KubernetesNodePoolPage
     from openrelay_async.generated.models.kubernetes import KubernetesNodePoolSku as KubernetesNodePoolSku
     from openrelay_async.generated.models.kubernetes import KubernetesNodeSummary as KubernetesNodeSummary
+    from openrelay_async.generated.models.kubernetes import (
+        ScaleKubernetesNodePoolRequest as ScaleKubernetesNodePoolRequest,
+    )
+    from openrelay_async.generated.models.organizations import AddMemberRequest as AddMemberRequest
+    from openrelay_async.generated.models.organizations import CreateOrgRequest as CreateOrgRequest
+    from openrelay_async.generated.models.organizations import (
+        CreateVerificationNoteRequest as CreateVerificationNoteRequest,
+    )
+    from openrelay_async.generated.models.organizations import DeviceSignals as DeviceSignals
     from openrelay_async.generated.models.organizations import Invite as Invite
     from openrelay_async.generated.models.organizations import Member as Member
     from openrelay_async.generated.models.organizations import Organization as Organization
     from openrelay_async.generated.models.organizations import RemoveMemberResult as RemoveMemberResult
     from openrelay_async.generated.models.organizations import (
+        UpdateMemberRoleRequest as UpdateMemberRoleRequest,
+    )
+    from openrelay_async.generated.models.organizations import UpdateOrgRequest as UpdateOrgRequest
+    from openrelay_async.generated.models.organizations import (
         VerificationNoteResult as VerificationNoteResult,
     )
+    from openrelay_async.generated.models.pods import CreatePodRequest as CreatePodRequest
     from openrelay_async.generated.models.pods import PodCapacityItem as PodCapacityItem
     from openrelay_async.generated.models.pods import PodCapacityList as PodCapacityList
+    from openrelay_async.generated.models.provider import ApplyForProviderRequest as ApplyForProviderRequest
     from openrelay_async.generated.models.provider import EarningsBreakdownGpu as EarningsBreakdownGpu
     from openrelay_async.generated.models.provider import EarningsBreakdownNode as EarningsBreakdownNode
     from openrelay_async.generated.models.provider import EarningsBreakdownStream as EarningsBreakdownStream
     from openrelay_async.generated.models.provider import EarningsDailyPoint as EarningsDailyPoint
+    from openrelay_async.generated.models.provider import (
+        GenerateProvisioningTokenRequest as GenerateProvisioningTokenRequest,
+    )
     from openrelay_async.generated.models.provider import NodeGpuItem as NodeGpuItem
     from openrelay_async.generated.models.provider import NodeReservationSummary as NodeReservationSummary
     from openrelay_async.generated.models.provider import PayoutItem as PayoutItem
@@ -153,16 +205,45 @@ if TYPE_CHECKING:
     from openrelay_async.generated.models.provider import ProvisioningTokenCreated as ProvisioningTokenCreated
     from openrelay_async.generated.models.provider import ProvisioningTokenItem as ProvisioningTokenItem
     from openrelay_async.generated.models.provider import (
+        ReclaimSpotWorkloadsRequest as ReclaimSpotWorkloadsRequest,
+    )
+    from openrelay_async.generated.models.provider import (
         ReclaimSpotWorkloadsResult as ReclaimSpotWorkloadsResult,
+    )
+    from openrelay_async.generated.models.provider import TerminationNotice as TerminationNotice
+    from openrelay_async.generated.models.provider import (
+        UpdateProviderNodeRequest as UpdateProviderNodeRequest,
+    )
+    from openrelay_async.generated.models.registry_credentials import (
+        CreateRegistryCredentialRequest as CreateRegistryCredentialRequest,
     )
     from openrelay_async.generated.models.registry_credentials import (
         RegistryCredentialSummary as RegistryCredentialSummary,
     )
+    from openrelay_async.generated.models.reservations import (
+        CreateNodeReservationRequest as CreateNodeReservationRequest,
+    )
     from openrelay_async.generated.models.reservations import NodeGpuUnitItem as NodeGpuUnitItem
+    from openrelay_async.generated.models.reservations import (
+        ReservationReclaimRequest as ReservationReclaimRequest,
+    )
+    from openrelay_async.generated.models.reservations import (
+        ReservationUnitsRequest as ReservationUnitsRequest,
+    )
+    from openrelay_async.generated.models.reservations import (
+        UpdateNodeReservationRequest as UpdateNodeReservationRequest,
+    )
+    from openrelay_async.generated.models.roles import CreateRoleRequest as CreateRoleRequest
     from openrelay_async.generated.models.roles import Role as Role
+    from openrelay_async.generated.models.roles import UpdateRoleRequest as UpdateRoleRequest
+    from openrelay_async.generated.models.runners import CreateRunnerPoolRequest as CreateRunnerPoolRequest
     from openrelay_async.generated.models.runners import DeleteRunnerPoolResult as DeleteRunnerPoolResult
+    from openrelay_async.generated.models.runners import ResizeRunnerPoolRequest as ResizeRunnerPoolRequest
     from openrelay_async.generated.models.runners import RunnerConnectUrl as RunnerConnectUrl
     from openrelay_async.generated.models.runners import RunnerInstallation as RunnerInstallation
+    from openrelay_async.generated.models.runners import (
+        RunnerInstallationsRequest as RunnerInstallationsRequest,
+    )
     from openrelay_async.generated.models.runners import (
         RunnerInstallationsResult as RunnerInstallationsResult,
     )
@@ -179,10 +260,16 @@ if TYPE_CHECKING:
     from openrelay_async.generated.models.shared import KeyBudget as KeyBudget
     from openrelay_async.generated.models.shared import KeyRestrictions as KeyRestrictions
     from openrelay_async.generated.models.shared import NodeReservation as NodeReservation
+    from openrelay_async.generated.models.shared import VmPage as VmPage
     from openrelay_async.generated.models.shared import VmSummary as VmSummary
     from openrelay_async.generated.models.snapshots import CreatedResource as CreatedResource
+    from openrelay_async.generated.models.snapshots import CreateSnapshotRequest as CreateSnapshotRequest
+    from openrelay_async.generated.models.snapshots import ForkRequest as ForkRequest
     from openrelay_async.generated.models.snapshots import Snapshot as Snapshot
+    from openrelay_async.generated.models.ssh_keys import CreateSshKeyRequest as CreateSshKeyRequest
     from openrelay_async.generated.models.ssh_keys import SshKeySummary as SshKeySummary
+    from openrelay_async.generated.models.transfers import AcceptTransferRequest as AcceptTransferRequest
+    from openrelay_async.generated.models.transfers import InitiateTransferRequest as InitiateTransferRequest
     from openrelay_async.generated.models.transfers import PendingCount as PendingCount
     from openrelay_async.generated.models.transfers import TargetOrg as TargetOrg
     from openrelay_async.generated.models.transfers import TransferItem as TransferItem
@@ -193,6 +280,10 @@ if TYPE_CHECKING:
     from openrelay_async.generated.models.usage import UsageBreakdownItem as UsageBreakdownItem
     from openrelay_async.generated.models.usage import UsageSegment as UsageSegment
     from openrelay_async.generated.models.vms import AcceleratorCapability as AcceleratorCapability
+    from openrelay_async.generated.models.vms import AttachSshKeyRequest as AttachSshKeyRequest
+    from openrelay_async.generated.models.vms import CreateVmRequest as CreateVmRequest
+    from openrelay_async.generated.models.vms import ResizeDiskRequest as ResizeDiskRequest
+    from openrelay_async.generated.models.vms import SetVmVisibilityRequest as SetVmVisibilityRequest
     from openrelay_async.generated.models.vms import TelegramLinkResult as TelegramLinkResult
     from openrelay_async.generated.models.vms import VmBurn as VmBurn
     from openrelay_async.generated.models.vms import VmDetail as VmDetail
@@ -213,12 +304,21 @@ if TYPE_CHECKING:
     from openrelay_async.generated.models.webhook_events import (
         ClusterWebhookEventData as ClusterWebhookEventData,
     )
+    from openrelay_async.generated.models.webhook_events import DeviceLoginError as DeviceLoginError
     from openrelay_async.generated.models.webhook_events import EndpointWebhookEvent as EndpointWebhookEvent
     from openrelay_async.generated.models.webhook_events import (
         EndpointWebhookEventData as EndpointWebhookEventData,
     )
+    from openrelay_async.generated.models.webhook_events import Error as Error
+    from openrelay_async.generated.models.webhook_events import InferenceError as InferenceError
+    from openrelay_async.generated.models.webhook_events import InferenceErrorBody as InferenceErrorBody
+    from openrelay_async.generated.models.webhook_events import PolicyInvalid as PolicyInvalid
+    from openrelay_async.generated.models.webhook_events import RoleInUse as RoleInUse
     from openrelay_async.generated.models.webhook_events import VmWebhookEvent as VmWebhookEvent
     from openrelay_async.generated.models.webhook_events import VmWebhookEventData as VmWebhookEventData
+    from openrelay_async.generated.models.webhooks import CreateWebhookRequest as CreateWebhookRequest
+    from openrelay_async.generated.models.webhooks import ToggleWebhookRequest as ToggleWebhookRequest
+    from openrelay_async.generated.models.webhooks import UpdateWebhookRequest as UpdateWebhookRequest
     from openrelay_async.generated.models.webhooks import WebhookDeliveryItem as WebhookDeliveryItem
     from openrelay_async.generated.models.webhooks import WebhookSecret as WebhookSecret
     from openrelay_async.generated.models.webhooks import WebhookSummary as WebhookSummary
@@ -230,23 +330,33 @@ if TYPE_CHECKING:
 _MODULES = {
     "AcceleratorCapability": "openrelay_async.generated.models.vms",
     "AcceptInviteResult": "openrelay_async.generated.models.account",
+    "AcceptTransferRequest": "openrelay_async.generated.models.transfers",
+    "AccessCheckRequest": "openrelay_async.generated.models.access",
     "AccessDecision": "openrelay_async.generated.models.access",
     "AccessDecisionPolicy": "openrelay_async.generated.models.access",
+    "AddMemberRequest": "openrelay_async.generated.models.organizations",
     "ApiKeySummary": "openrelay_async.generated.models.api_keys",
     "ApiModel": "openrelay_async.model",
+    "ApplyForProviderRequest": "openrelay_async.generated.models.provider",
+    "ApproveDeviceLoginRequest": "openrelay_async.generated.models.account",
+    "AttachSshKeyRequest": "openrelay_async.generated.models.vms",
     "AuditEvent": "openrelay_async.generated.models.audit_events",
+    "AuditEventPage": "openrelay_async.generated.models.audit_events",
     "AuthzCatalog": "openrelay_async.generated.models.access",
     "AuthzPolicy": "openrelay_async.generated.models.access",
+    "AuthzPolicyRequest": "openrelay_async.generated.models.access",
     "AuthzSettings": "openrelay_async.generated.models.access",
     "AutoRechargeSettings": "openrelay_async.generated.models.billing",
     "Balance": "openrelay_async.generated.models.billing",
     "BalanceWebhookEvent": "openrelay_async.generated.models.webhook_events",
     "BalanceWebhookEventData": "openrelay_async.generated.models.webhook_events",
+    "BatchList": "openrelay_async.generated.models.batches",
     "BatchObject": "openrelay_async.generated.models.batches",
     "BatchRequestCounts": "openrelay_async.generated.models.batches",
     "BatchUsage": "openrelay_async.generated.models.batches",
     "BatchWebhookEvent": "openrelay_async.generated.models.webhook_events",
     "BatchWebhookEventData": "openrelay_async.generated.models.webhook_events",
+    "BootstrapRequest": "openrelay_async.generated.models.account",
     "BootstrapResult": "openrelay_async.generated.models.shared",
     "BuiltinRole": "openrelay_async.generated.models.access",
     "ClassAvailability": "openrelay_async.generated.models.catalog",
@@ -254,26 +364,49 @@ _MODULES = {
     "CliSession": "openrelay_async.generated.models.account",
     "CliSessionList": "openrelay_async.generated.models.account",
     "ClusterDetail": "openrelay_async.generated.models.clusters",
+    "ClusterPage": "openrelay_async.generated.models.clusters",
     "ClusterReplicaItem": "openrelay_async.generated.models.clusters",
     "ClusterSummary": "openrelay_async.generated.models.clusters",
     "ClusterWebhookEvent": "openrelay_async.generated.models.webhook_events",
     "ClusterWebhookEventData": "openrelay_async.generated.models.webhook_events",
     "CpuPrice": "openrelay_async.generated.models.catalog",
+    "CreateAccessRequest": "openrelay_async.generated.models.access",
     "CreateAccessRequestResult": "openrelay_async.generated.models.access",
+    "CreateApiKeyRequest": "openrelay_async.generated.models.api_keys",
     "CreateApiKeyResult": "openrelay_async.generated.models.api_keys",
+    "CreateBatchRequest": "openrelay_async.generated.models.batches",
+    "CreateClusterRequest": "openrelay_async.generated.models.clusters",
+    "CreateKubernetesClusterRequest": "openrelay_async.generated.models.kubernetes",
     "CreateKubernetesNodePoolRequest": "openrelay_async.generated.models.kubernetes",
+    "CreateNodeReservationRequest": "openrelay_async.generated.models.reservations",
+    "CreateOrgRequest": "openrelay_async.generated.models.organizations",
+    "CreatePodRequest": "openrelay_async.generated.models.pods",
+    "CreateRegistryCredentialRequest": "openrelay_async.generated.models.registry_credentials",
+    "CreateRoleRequest": "openrelay_async.generated.models.roles",
+    "CreateRunnerPoolRequest": "openrelay_async.generated.models.runners",
+    "CreateSnapshotRequest": "openrelay_async.generated.models.snapshots",
+    "CreateSpendLimitRequest": "openrelay_async.generated.models.billing",
     "CreateSpendLimitRequestResult": "openrelay_async.generated.models.billing",
+    "CreateSshKeyRequest": "openrelay_async.generated.models.ssh_keys",
+    "CreateVerificationNoteRequest": "openrelay_async.generated.models.organizations",
+    "CreateVmRequest": "openrelay_async.generated.models.vms",
+    "CreateWebhookRequest": "openrelay_async.generated.models.webhooks",
     "CreatedResource": "openrelay_async.generated.models.snapshots",
     "CurrentUsage": "openrelay_async.generated.models.usage",
     "DailyUsage": "openrelay_async.generated.models.usage",
     "DailyUsagePoint": "openrelay_async.generated.models.usage",
     "DedicatedEndpointCustomer": "openrelay_async.generated.models.dedicated_endpoints",
+    "DedicatedEndpointCustomerPage": "openrelay_async.generated.models.dedicated_endpoints",
     "DedicatedEndpointEvent": "openrelay_async.generated.models.dedicated_endpoints",
+    "DedicatedEndpointEventPage": "openrelay_async.generated.models.dedicated_endpoints",
     "DeleteRunnerPoolResult": "openrelay_async.generated.models.runners",
+    "DepositRequest": "openrelay_async.generated.models.billing",
     "DepositResult": "openrelay_async.generated.models.billing",
     "DeviceLogin": "openrelay_async.generated.models.account",
     "DeviceLoginDetails": "openrelay_async.generated.models.account",
+    "DeviceLoginError": "openrelay_async.generated.models.webhook_events",
     "DeviceLoginToken": "openrelay_async.generated.models.account",
+    "DeviceSignals": "openrelay_async.generated.models.organizations",
     "EarningsBreakdownGpu": "openrelay_async.generated.models.provider",
     "EarningsBreakdownNode": "openrelay_async.generated.models.provider",
     "EarningsBreakdownStream": "openrelay_async.generated.models.provider",
@@ -281,18 +414,24 @@ _MODULES = {
     "EffectiveAccess": "openrelay_async.generated.models.access",
     "EndpointWebhookEvent": "openrelay_async.generated.models.webhook_events",
     "EndpointWebhookEventData": "openrelay_async.generated.models.webhook_events",
+    "Error": "openrelay_async.generated.models.webhook_events",
     "FileObject": "openrelay_async.generated.models.files",
+    "ForkRequest": "openrelay_async.generated.models.snapshots",
+    "GenerateProvisioningTokenRequest": "openrelay_async.generated.models.provider",
     "GpuAvailability": "openrelay_async.generated.models.catalog",
     "GpuModel": "openrelay_async.generated.models.shared",
     "GpuPrice": "openrelay_async.generated.models.catalog",
     "GuestLogs": "openrelay_async.generated.models.shared",
     "Health": "openrelay_async.generated.models.health",
+    "InferenceError": "openrelay_async.generated.models.webhook_events",
+    "InferenceErrorBody": "openrelay_async.generated.models.webhook_events",
     "InferenceMetric": "openrelay_async.generated.models.dedicated_endpoints",
     "InferenceMetricSeries": "openrelay_async.generated.models.dedicated_endpoints",
     "InferenceMetricSet": "openrelay_async.generated.models.dedicated_endpoints",
     "InferenceMetrics": "openrelay_async.generated.models.dedicated_endpoints",
     "InferenceModelUsage": "openrelay_async.generated.models.billing",
     "InferenceTransactionDetails": "openrelay_async.generated.models.billing",
+    "InitiateTransferRequest": "openrelay_async.generated.models.transfers",
     "Invite": "openrelay_async.generated.models.organizations",
     "KeyBudget": "openrelay_async.generated.models.shared",
     "KeyBudgetEdit": "openrelay_async.generated.models.api_keys",
@@ -302,6 +441,7 @@ _MODULES = {
     "KubernetesCluster": "openrelay_async.generated.models.kubernetes",
     "KubernetesClusterAccepted": "openrelay_async.generated.models.kubernetes",
     "KubernetesClusterNetwork": "openrelay_async.generated.models.kubernetes",
+    "KubernetesClusterPage": "openrelay_async.generated.models.kubernetes",
     "KubernetesClusterSummary": "openrelay_async.generated.models.kubernetes",
     "KubernetesCondition": "openrelay_async.generated.models.kubernetes",
     "KubernetesControlPlane": "openrelay_async.generated.models.kubernetes",
@@ -312,8 +452,10 @@ _MODULES = {
     "KubernetesNodeCounts": "openrelay_async.generated.models.kubernetes",
     "KubernetesNodeDeleteAccepted": "openrelay_async.generated.models.kubernetes",
     "KubernetesNodeGpu": "openrelay_async.generated.models.kubernetes",
+    "KubernetesNodePage": "openrelay_async.generated.models.kubernetes",
     "KubernetesNodePool": "openrelay_async.generated.models.kubernetes",
     "KubernetesNodePoolDeleteAccepted": "openrelay_async.generated.models.kubernetes",
+    "KubernetesNodePoolPage": "openrelay_async.generated.models.kubernetes",
     "KubernetesNodePoolSku": "openrelay_async.generated.models.kubernetes",
     "KubernetesNodeSummary": "openrelay_async.generated.models.kubernetes",
     "Location": "openrelay_async.generated.models.catalog",
@@ -341,7 +483,10 @@ _MODULES = {
     "PodCapacityItem": "openrelay_async.generated.models.pods",
     "PodCapacityList": "openrelay_async.generated.models.pods",
     "PolicyDiagnostic": "openrelay_async.generated.models.access",
+    "PolicyInvalid": "openrelay_async.generated.models.webhook_events",
     "PolicyValidation": "openrelay_async.generated.models.access",
+    "PollDeviceLoginRequest": "openrelay_async.generated.models.account",
+    "PresignUploadRequest": "openrelay_async.generated.models.files",
     "PresignUploadResponse": "openrelay_async.generated.models.files",
     "Pricing": "openrelay_async.generated.models.catalog",
     "ProviderEarnings": "openrelay_async.generated.models.provider",
@@ -353,12 +498,19 @@ _MODULES = {
     "PublicGpuPrice": "openrelay_async.generated.models.catalog",
     "PublicModelPrice": "openrelay_async.generated.models.catalog",
     "PublicPricing": "openrelay_async.generated.models.catalog",
+    "ReclaimSpotWorkloadsRequest": "openrelay_async.generated.models.provider",
     "ReclaimSpotWorkloadsResult": "openrelay_async.generated.models.provider",
     "RegistryCredentialSummary": "openrelay_async.generated.models.registry_credentials",
     "RemoveMemberResult": "openrelay_async.generated.models.organizations",
+    "ReservationReclaimRequest": "openrelay_async.generated.models.reservations",
+    "ReservationUnitsRequest": "openrelay_async.generated.models.reservations",
+    "ResizeDiskRequest": "openrelay_async.generated.models.vms",
+    "ResizeRunnerPoolRequest": "openrelay_async.generated.models.runners",
     "Role": "openrelay_async.generated.models.roles",
+    "RoleInUse": "openrelay_async.generated.models.webhook_events",
     "RunnerConnectUrl": "openrelay_async.generated.models.runners",
     "RunnerInstallation": "openrelay_async.generated.models.runners",
+    "RunnerInstallationsRequest": "openrelay_async.generated.models.runners",
     "RunnerInstallationsResult": "openrelay_async.generated.models.runners",
     "RunnerJob": "openrelay_async.generated.models.runners",
     "RunnerMetrics": "openrelay_async.generated.models.runners",
@@ -367,6 +519,9 @@ _MODULES = {
     "RunnerMetricsSummary": "openrelay_async.generated.models.runners",
     "RunnerPool": "openrelay_async.generated.models.runners",
     "RunnerPoolItem": "openrelay_async.generated.models.runners",
+    "ScaleKubernetesNodePoolRequest": "openrelay_async.generated.models.kubernetes",
+    "ScaleRequest": "openrelay_async.generated.models.clusters",
+    "SetVmVisibilityRequest": "openrelay_async.generated.models.vms",
     "SetupIntent": "openrelay_async.generated.models.billing",
     "SetupIntentCompletion": "openrelay_async.generated.models.billing",
     "ShapeCap": "openrelay_async.generated.models.catalog",
@@ -374,11 +529,23 @@ _MODULES = {
     "SpendLimitRequest": "openrelay_async.generated.models.billing",
     "SpendLimitRequestList": "openrelay_async.generated.models.billing",
     "SshKeySummary": "openrelay_async.generated.models.ssh_keys",
+    "StartDeviceLoginRequest": "openrelay_async.generated.models.account",
     "TargetOrg": "openrelay_async.generated.models.transfers",
     "TelegramLinkResult": "openrelay_async.generated.models.vms",
+    "TerminationNotice": "openrelay_async.generated.models.provider",
+    "ToggleWebhookRequest": "openrelay_async.generated.models.webhooks",
     "Transaction": "openrelay_async.generated.models.billing",
     "TransferItem": "openrelay_async.generated.models.transfers",
     "TransferRequest": "openrelay_async.generated.models.transfers",
+    "UpdateApiKeyRequest": "openrelay_async.generated.models.api_keys",
+    "UpdateAuthzPolicyRequest": "openrelay_async.generated.models.access",
+    "UpdateMemberRoleRequest": "openrelay_async.generated.models.organizations",
+    "UpdateNodeReservationRequest": "openrelay_async.generated.models.reservations",
+    "UpdateOrgRequest": "openrelay_async.generated.models.organizations",
+    "UpdateProfileRequest": "openrelay_async.generated.models.account",
+    "UpdateProviderNodeRequest": "openrelay_async.generated.models.provider",
+    "UpdateRoleRequest": "openrelay_async.generated.models.roles",
+    "UpdateWebhookRequest": "openrelay_async.generated.models.webhooks",
     "UsageBreakdownItem": "openrelay_async.generated.models.usage",
     "UsageSegment": "openrelay_async.generated.models.usage",
     "UserProfile": "openrelay_async.generated.models.account",
@@ -391,6 +558,7 @@ _MODULES = {
     "VmGpuSeries": "openrelay_async.generated.models.vms",
     "VmMetrics": "openrelay_async.generated.models.vms",
     "VmNodeInfo": "openrelay_async.generated.models.vms",
+    "VmPage": "openrelay_async.generated.models.shared",
     "VmSshKeyItem": "openrelay_async.generated.models.vms",
     "VmSummary": "openrelay_async.generated.models.shared",
     "VmTemplate": "openrelay_async.generated.models.catalog",
@@ -410,23 +578,33 @@ _MODULES = {
 __all__ = [
     "AcceleratorCapability",
     "AcceptInviteResult",
+    "AcceptTransferRequest",
+    "AccessCheckRequest",
     "AccessDecision",
     "AccessDecisionPolicy",
+    "AddMemberRequest",
     "ApiKeySummary",
     "ApiModel",
+    "ApplyForProviderRequest",
+    "ApproveDeviceLoginRequest",
+    "AttachSshKeyRequest",
     "AuditEvent",
+    "AuditEventPage",
     "AuthzCatalog",
     "AuthzPolicy",
+    "AuthzPolicyRequest",
     "AuthzSettings",
     "AutoRechargeSettings",
     "Balance",
     "BalanceWebhookEvent",
     "BalanceWebhookEventData",
+    "BatchList",
     "BatchObject",
     "BatchRequestCounts",
     "BatchUsage",
     "BatchWebhookEvent",
     "BatchWebhookEventData",
+    "BootstrapRequest",
     "BootstrapResult",
     "BuiltinRole",
     "ClassAvailability",
@@ -434,26 +612,49 @@ __all__ = [
     "CliSession",
     "CliSessionList",
     "ClusterDetail",
+    "ClusterPage",
     "ClusterReplicaItem",
     "ClusterSummary",
     "ClusterWebhookEvent",
     "ClusterWebhookEventData",
     "CpuPrice",
+    "CreateAccessRequest",
     "CreateAccessRequestResult",
+    "CreateApiKeyRequest",
     "CreateApiKeyResult",
+    "CreateBatchRequest",
+    "CreateClusterRequest",
+    "CreateKubernetesClusterRequest",
     "CreateKubernetesNodePoolRequest",
+    "CreateNodeReservationRequest",
+    "CreateOrgRequest",
+    "CreatePodRequest",
+    "CreateRegistryCredentialRequest",
+    "CreateRoleRequest",
+    "CreateRunnerPoolRequest",
+    "CreateSnapshotRequest",
+    "CreateSpendLimitRequest",
     "CreateSpendLimitRequestResult",
+    "CreateSshKeyRequest",
+    "CreateVerificationNoteRequest",
+    "CreateVmRequest",
+    "CreateWebhookRequest",
     "CreatedResource",
     "CurrentUsage",
     "DailyUsage",
     "DailyUsagePoint",
     "DedicatedEndpointCustomer",
+    "DedicatedEndpointCustomerPage",
     "DedicatedEndpointEvent",
+    "DedicatedEndpointEventPage",
     "DeleteRunnerPoolResult",
+    "DepositRequest",
     "DepositResult",
     "DeviceLogin",
     "DeviceLoginDetails",
+    "DeviceLoginError",
     "DeviceLoginToken",
+    "DeviceSignals",
     "EarningsBreakdownGpu",
     "EarningsBreakdownNode",
     "EarningsBreakdownStream",
@@ -461,18 +662,24 @@ __all__ = [
     "EffectiveAccess",
     "EndpointWebhookEvent",
     "EndpointWebhookEventData",
+    "Error",
     "FileObject",
+    "ForkRequest",
+    "GenerateProvisioningTokenRequest",
     "GpuAvailability",
     "GpuModel",
     "GpuPrice",
     "GuestLogs",
     "Health",
+    "InferenceError",
+    "InferenceErrorBody",
     "InferenceMetric",
     "InferenceMetricSeries",
     "InferenceMetricSet",
     "InferenceMetrics",
     "InferenceModelUsage",
     "InferenceTransactionDetails",
+    "InitiateTransferRequest",
     "Invite",
     "KeyBudget",
     "KeyBudgetEdit",
@@ -482,6 +689,7 @@ __all__ = [
     "KubernetesCluster",
     "KubernetesClusterAccepted",
     "KubernetesClusterNetwork",
+    "KubernetesClusterPage",
     "KubernetesClusterSummary",
     "KubernetesCondition",
     "KubernetesControlPlane",
@@ -492,8 +700,10 @@ __all__ = [
     "KubernetesNodeCounts",
     "KubernetesNodeDeleteAccepted",
     "KubernetesNodeGpu",
+    "KubernetesNodePage",
     "KubernetesNodePool",
     "KubernetesNodePoolDeleteAccepted",
+    "KubernetesNodePoolPage",
     "KubernetesNodePoolSku",
     "KubernetesNodeSummary",
     "Location",
@@ -521,7 +731,10 @@ __all__ = [
     "PodCapacityItem",
     "PodCapacityList",
     "PolicyDiagnostic",
+    "PolicyInvalid",
     "PolicyValidation",
+    "PollDeviceLoginRequest",
+    "PresignUploadRequest",
     "PresignUploadResponse",
     "Pricing",
     "ProviderEarnings",
@@ -533,12 +746,19 @@ __all__ = [
     "PublicGpuPrice",
     "PublicModelPrice",
     "PublicPricing",
+    "ReclaimSpotWorkloadsRequest",
     "ReclaimSpotWorkloadsResult",
     "RegistryCredentialSummary",
     "RemoveMemberResult",
+    "ReservationReclaimRequest",
+    "ReservationUnitsRequest",
+    "ResizeDiskRequest",
+    "ResizeRunnerPoolRequest",
     "Role",
+    "RoleInUse",
     "RunnerConnectUrl",
     "RunnerInstallation",
+    "RunnerInstallationsRequest",
     "RunnerInstallationsResult",
     "RunnerJob",
     "RunnerMetrics",
@@ -547,6 +767,9 @@ __all__ = [
     "RunnerMetricsSummary",
     "RunnerPool",
     "RunnerPoolItem",
+    "ScaleKubernetesNodePoolRequest",
+    "ScaleRequest",
+    "SetVmVisibilityRequest",
     "SetupIntent",
     "SetupIntentCompletion",
     "ShapeCap",
@@ -554,11 +777,23 @@ __all__ = [
     "SpendLimitRequest",
     "SpendLimitRequestList",
     "SshKeySummary",
+    "StartDeviceLoginRequest",
     "TargetOrg",
     "TelegramLinkResult",
+    "TerminationNotice",
+    "ToggleWebhookRequest",
     "Transaction",
     "TransferItem",
     "TransferRequest",
+    "UpdateApiKeyRequest",
+    "UpdateAuthzPolicyRequest",
+    "UpdateMemberRoleRequest",
+    "UpdateNodeReservationRequest",
+    "UpdateOrgRequest",
+    "UpdateProfileRequest",
+    "UpdateProviderNodeRequest",
+    "UpdateRoleRequest",
+    "UpdateWebhookRequest",
     "UsageBreakdownItem",
     "UsageSegment",
     "UserProfile",
@@ -571,6 +806,7 @@ __all__ = [
     "VmGpuSeries",
     "VmMetrics",
     "VmNodeInfo",
+    "VmPage",
     "VmSshKeyItem",
     "VmSummary",
     "VmTemplate",

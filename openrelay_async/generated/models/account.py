@@ -14,6 +14,7 @@ from attrs import field
 from openrelay_async.generated.models.shared import KeyBudget, KeyRestrictions
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
+from openrelay_async.unset import UNSET, Unset
 
 
 @frozen(kw_only=True)
@@ -27,6 +28,37 @@ class AcceptInviteResult(ApiModel):
     wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("organization_id", "organizationId", "string", True, False),
         ("role", "role", "string", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class ApproveDeviceLoginRequest(ApiModel):
+    """The organization that an approved device signs in to.
+
+    Only generation 2026-10 has it.
+    """
+
+    org_id: str
+    """Organization that the device signs in to."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("org_id", "orgId", "string", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class BootstrapRequest(ApiModel):
+    """The organization to set up for a new user."""
+
+    org_name: str | Unset = UNSET
+    """Name of the organization to set up."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("org_name", "orgName", "string", False, False),
     )
     # fmt: on
 
@@ -262,6 +294,60 @@ class OrgMembership(ApiModel):
         ("max_key_lifetime_days", "maxKeyLifetimeDays", "integer", False, False),
         ("permissions", "permissions", ("list", "string"), False, False),
         ("role_name", "roleName", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class PollDeviceLoginRequest(ApiModel):
+    """The device code to ask about.
+
+    Only generation 2026-10 has it.
+    """
+
+    device_code: str | Secret
+    """Device code from `account.start_device_login`; secret."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("device_code", "deviceCode", "secret", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class StartDeviceLoginRequest(ApiModel):
+    """The device that wants to sign in.
+
+    Only generation 2026-10 has it.
+    """
+
+    device_name: str | Unset = UNSET
+    """Name under which the user sees the device."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("device_name", "deviceName", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class UpdateProfileRequest(ApiModel):
+    """Changes of the user's profile."""
+
+    avatar_url: str | Unset = UNSET
+    """Address of the profile picture."""
+    default_organization_id: str | Unset = UNSET
+    """Organization that is selected by default."""
+    full_name: str | Unset = UNSET
+    """Name as other members see it."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("avatar_url", "avatarUrl", "string", False, False),
+        ("default_organization_id", "defaultOrganizationId", "string", False, False),
+        ("full_name", "fullName", "string", False, False),
     )
     # fmt: on
 

@@ -54,6 +54,25 @@ class AuditEvent(ApiModel):
     # fmt: on
 
 
+@frozen(kw_only=True)
+class AuditEventPage(ApiModel):
+    """One page of audit events.
+
+    Only generation 2026-10 has it.
+    """
+
+    items: list[AuditEvent]
+    next_cursor: str | None = None
+    """Where the next page resumes; absent or empty on the last page."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("items", "items", ("list", ("model", "AuditEvent")), True, False),
+        ("next_cursor", "nextCursor", "string", False, False),
+    )
+    # fmt: on
+
+
 # The models' hooks, for `openrelay_async.structuring`: each fills drafts and makes them models.
 
 
@@ -76,3 +95,16 @@ def _fill_audit_event(rows: Iterable[Any]) -> None:
 
 
 AuditEvent.fill = _fill_audit_event
+
+
+def _fill_audit_event_page(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.items,
+        draft.next_cursor,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = AuditEventPage
+
+
+AuditEventPage.fill = _fill_audit_event_page

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
+from openrelay_async.unset import UNSET, Unset
 
 
 @frozen(kw_only=True)
@@ -81,6 +82,26 @@ class Balance(ApiModel):
 
 
 @frozen(kw_only=True)
+class CreateSpendLimitRequest(ApiModel):
+    """A request for another spend limit.
+
+    Only generation 2026-10 has it.
+    """
+
+    reason: str | Unset = UNSET
+    """Why the limit is needed."""
+    requested_cents: int
+    """Spend limit that is asked for (US cents)."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("reason", "reason", "string", False, False),
+        ("requested_cents", "requestedCents", "integer", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
 class CreateSpendLimitRequestResult(ApiModel):
     """The spend limit request that was filed.
 
@@ -95,6 +116,32 @@ class CreateSpendLimitRequestResult(ApiModel):
     wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("id", "id", "string", True, False),
         ("status", "status", "string", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class DepositRequest(ApiModel):
+    """The payment to make into the balance."""
+
+    amount_cents: int
+    """Amount to pay in (US cents)."""
+    idempotency_key: str | Unset = UNSET
+    """Key that makes a repeat of this payment harmless; the client makes one when left out."""
+    promo_code: str | Unset = UNSET
+    """Promotion code to apply to the payment."""
+    device_event_id: str | Unset = UNSET
+    """Id of the device event that belongs to this call."""
+    device_fingerprint: str | Unset = UNSET
+    """Fingerprint of the device in use."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("amount_cents", "amountCents", "integer", True, False),
+        ("idempotency_key", "idempotencyKey", "string", False, False),
+        ("promo_code", "promoCode", "string", False, False),
+        ("device_event_id", "deviceEventId", "string", False, False),
+        ("device_fingerprint", "deviceFingerprint", "string", False, False),
     )
     # fmt: on
 

@@ -61,6 +61,25 @@ class DedicatedEndpointCustomer(ApiModel):
 
 
 @frozen(kw_only=True)
+class DedicatedEndpointCustomerPage(ApiModel):
+    """One page of dedicated endpoints.
+
+    Only generation 2026-10 has it.
+    """
+
+    items: list[DedicatedEndpointCustomer]
+    next_cursor: str | None = None
+    """Where the next page resumes; absent or empty on the last page."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("items", "items", ("list", ("model", "DedicatedEndpointCustomer")), True, False),
+        ("next_cursor", "nextCursor", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
 class DedicatedEndpointEvent(ApiModel):
     """Something that happened to a dedicated endpoint.
 
@@ -85,6 +104,25 @@ class DedicatedEndpointEvent(ApiModel):
         ("endpoint_id", "endpointId", "string", True, False),
         ("id", "id", "string", True, False),
         ("reason", "reason", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class DedicatedEndpointEventPage(ApiModel):
+    """One page of events of a dedicated endpoint.
+
+    Only generation 2026-10 has it.
+    """
+
+    items: list[DedicatedEndpointEvent]
+    next_cursor: str | None = None
+    """Where the next page resumes; absent or empty on the last page."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("items", "items", ("list", ("model", "DedicatedEndpointEvent")), True, False),
+        ("next_cursor", "nextCursor", "string", False, False),
     )
     # fmt: on
 
@@ -221,6 +259,19 @@ def _fill_dedicated_endpoint_customer(rows: Iterable[Any]) -> None:
 DedicatedEndpointCustomer.fill = _fill_dedicated_endpoint_customer
 
 
+def _fill_dedicated_endpoint_customer_page(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.items,
+        draft.next_cursor,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = DedicatedEndpointCustomerPage
+
+
+DedicatedEndpointCustomerPage.fill = _fill_dedicated_endpoint_customer_page
+
+
 def _fill_dedicated_endpoint_event(rows: Iterable[Any]) -> None:
     for (
         draft,
@@ -236,6 +287,19 @@ def _fill_dedicated_endpoint_event(rows: Iterable[Any]) -> None:
 
 
 DedicatedEndpointEvent.fill = _fill_dedicated_endpoint_event
+
+
+def _fill_dedicated_endpoint_event_page(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.items,
+        draft.next_cursor,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = DedicatedEndpointEventPage
+
+
+DedicatedEndpointEventPage.fill = _fill_dedicated_endpoint_event_page
 
 
 def _fill_inference_metric(rows: Iterable[Any]) -> None:

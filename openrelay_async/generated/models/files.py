@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
+from openrelay_async.unset import UNSET, Unset
 
 
 @frozen(kw_only=True)
@@ -41,6 +42,26 @@ class FileObject(ApiModel):
         ("id", "id", "string", True, False),
         ("object", "object", "string", True, False),
         ("purpose", "purpose", "string", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class PresignUploadRequest(ApiModel):
+    """The file that is to be uploaded directly.
+
+    Only generation 2026-07 has it.
+    """
+
+    bytes: int
+    """Size of the file (bytes)."""
+    filename: str | Unset = UNSET
+    """Name to keep with the file."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("bytes", "bytes", "integer", True, False),
+        ("filename", "filename", "string", False, False),
     )
     # fmt: on
 

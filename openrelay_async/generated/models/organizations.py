@@ -10,6 +10,96 @@ from datetime import datetime
 from typing import Any, Literal
 
 from openrelay_async.model import ApiModel, frozen
+from openrelay_async.unset import UNSET, Unset
+
+
+@frozen(kw_only=True)
+class AddMemberRequest(ApiModel):
+    """The person to add to an organization, and the role to give."""
+
+    email: str
+    """E-mail address of the person."""
+    role: Literal["admin", "billing", "inference", "member", "viewer"] | str | Unset = UNSET
+    """Built-in role to give; the 2026-07 service requires it."""
+    role_id: str | Unset = UNSET
+    """Custom role to give instead of a built-in one."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("email", "email", "string", True, False),
+        ("role", "role", "string", False, False),
+        ("role_id", "roleId", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class CreateOrgRequest(ApiModel):
+    """The organization to create."""
+
+    billing_email: str | Unset = UNSET
+    """Address that invoices go to."""
+    name: str
+    """Name of the organization."""
+    slug: str | Unset = UNSET
+    """Short name for use in addresses; a slug in use answers 409."""
+    device_event_id: str | Unset = UNSET
+    """Id of the device event that belongs to this call."""
+    device_fingerprint: str | Unset = UNSET
+    """Fingerprint of the device in use."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("billing_email", "billingEmail", "string", False, False),
+        ("name", "name", "string", True, False),
+        ("slug", "slug", "string", False, False),
+        ("device_event_id", "deviceEventId", "string", False, False),
+        ("device_fingerprint", "deviceFingerprint", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class CreateVerificationNoteRequest(ApiModel):
+    """A note that helps the service verify an organization.
+
+    Only generation 2026-10 has it.
+    """
+
+    company: str | Unset = UNSET
+    """Name of the company."""
+    link: str | Unset = UNSET
+    """Address of a page about the company or project."""
+    use_case: str | Unset = UNSET
+    """What the service is used for."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("company", "company", "string", False, False),
+        ("link", "link", "string", False, False),
+        ("use_case", "useCase", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class DeviceSignals(ApiModel):
+    """Marks of the device that an organization is used from.
+
+    Only generation 2026-10 has it.
+    """
+
+    device_event_id: str | Unset = UNSET
+    """Id of the device event that belongs to this call."""
+    device_fingerprint: str | Unset = UNSET
+    """Fingerprint of the device in use."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("device_event_id", "deviceEventId", "string", False, False),
+        ("device_fingerprint", "deviceFingerprint", "string", False, False),
+    )
+    # fmt: on
 
 
 @frozen(kw_only=True)
@@ -135,6 +225,64 @@ class RemoveMemberResult(ApiModel):
     # fmt: off
     wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("revoked_key_ids", "revokedKeyIds", ("list", "string"), True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class UpdateMemberRoleRequest(ApiModel):
+    """The role that a member is to have."""
+
+    role: Literal["admin", "billing", "inference", "member", "owner", "viewer"] | str | Unset = UNSET
+    """Built-in role to give; the 2026-07 service requires it."""
+    role_id: str | Unset = UNSET
+    """Custom role to give instead of a built-in one."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("role", "role", "string", False, False),
+        ("role_id", "roleId", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class UpdateOrgRequest(ApiModel):
+    """Changes of an organization."""
+
+    billing_email: str | Unset = UNSET
+    """Address that invoices go to."""
+    name: str | Unset = UNSET
+    """New name of the organization."""
+    billing_address_line1: str | Unset = UNSET
+    """First line of the billing address."""
+    billing_address_line2: str | Unset = UNSET
+    """Second line of the billing address."""
+    billing_city: str | Unset = UNSET
+    """City of the billing address."""
+    billing_country: str | Unset = UNSET
+    """Country of the billing address."""
+    billing_name: str | Unset = UNSET
+    """Name that invoices are made out to."""
+    billing_postal_code: str | Unset = UNSET
+    """Postal code of the billing address."""
+    tax_country: str | Unset = UNSET
+    """Country that the tax id belongs to."""
+    tax_id: str | Unset = UNSET
+    """Tax id for invoices."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("billing_email", "billingEmail", "string", False, False),
+        ("name", "name", "string", False, False),
+        ("billing_address_line1", "billingAddressLine1", "string", False, False),
+        ("billing_address_line2", "billingAddressLine2", "string", False, False),
+        ("billing_city", "billingCity", "string", False, False),
+        ("billing_country", "billingCountry", "string", False, False),
+        ("billing_name", "billingName", "string", False, False),
+        ("billing_postal_code", "billingPostalCode", "string", False, False),
+        ("tax_country", "taxCountry", "string", False, False),
+        ("tax_id", "taxId", "string", False, False),
     )
     # fmt: on
 

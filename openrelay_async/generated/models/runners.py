@@ -11,6 +11,39 @@ from typing import Any
 
 from openrelay_async.model import ApiModel, frozen
 from openrelay_async.redaction import Secret
+from openrelay_async.unset import UNSET, Unset
+
+
+@frozen(kw_only=True)
+class CreateRunnerPoolRequest(ApiModel):
+    """The runner pool to create."""
+
+    disk_size_gb: int | Unset = UNSET
+    """Disk size of the pool's runners (GB)."""
+    github_owner: str | Unset = UNSET
+    """GitHub user or organization that the runners serve."""
+    github_owner_type: str | Unset = UNSET
+    """Whether the owner is a GitHub user or organization."""
+    grant: str | Secret | Unset = UNSET
+    """Connect grant from `runners.list_installations`; secret."""
+    installation_id: int
+    """GitHub installation that the pool serves."""
+    name: str | Unset = UNSET
+    """Name of the pool."""
+    pool_ram_gb: int | Unset = UNSET
+    """Memory that the pool's runners share (GB)."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("disk_size_gb", "diskSizeGb", "integer", False, False),
+        ("github_owner", "githubOwner", "string", False, False),
+        ("github_owner_type", "githubOwnerType", "string", False, False),
+        ("grant", "grant", "secret", False, False),
+        ("installation_id", "installationId", "integer", True, False),
+        ("name", "name", "string", False, False),
+        ("pool_ram_gb", "poolRamGb", "integer", False, False),
+    )
+    # fmt: on
 
 
 @frozen(kw_only=True)
@@ -23,6 +56,20 @@ class DeleteRunnerPoolResult(ApiModel):
     # fmt: off
     wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
         ("status", "status", "string", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class ResizeRunnerPoolRequest(ApiModel):
+    """The memory that a runner pool is to have."""
+
+    pool_ram_gb: int
+    """Memory that the pool's runners share from now on (GB)."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("pool_ram_gb", "poolRamGb", "integer", True, False),
     )
     # fmt: on
 
@@ -68,6 +115,23 @@ class RunnerInstallation(ApiModel):
         ("already_connected", "alreadyConnected", "boolean", True, False),
         ("connect_grant", "connectGrant", "secret", True, False),
         ("installation_id", "installationId", "integer", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class RunnerInstallationsRequest(ApiModel):
+    """The end of a GitHub sign-in."""
+
+    code: str | Secret
+    """Code that GitHub gave at the end of the sign-in; secret."""
+    state: str | Secret | Unset = UNSET
+    """State value that came back with the code; secret."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("code", "code", "secret", True, False),
+        ("state", "state", "secret", False, False),
     )
     # fmt: on
 

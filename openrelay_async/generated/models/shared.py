@@ -202,6 +202,22 @@ class NodeReservation(ApiModel):
 
 
 @frozen(kw_only=True)
+class VmPage(ApiModel):
+    """One page of VMs or pods."""
+
+    items: list[VmSummary]
+    next_cursor: str | None = None
+    """Where the next page resumes; absent or empty on the last page."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("items", "items", ("list", ("model", "VmSummary")), True, False),
+        ("next_cursor", "nextCursor", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
 class VmSummary(ApiModel):
     """One VM or pod as lists show it: status, GPUs, price."""
 
@@ -379,6 +395,19 @@ def _fill_node_reservation(rows: Iterable[Any]) -> None:
 
 
 NodeReservation.fill = _fill_node_reservation
+
+
+def _fill_vm_page(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.items,
+        draft.next_cursor,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = VmPage
+
+
+VmPage.fill = _fill_vm_page
 
 
 def _fill_vm_summary(rows: Iterable[Any]) -> None:

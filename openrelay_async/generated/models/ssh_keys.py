@@ -15,6 +15,23 @@ from openrelay_async.model import ApiModel, frozen
 
 
 @frozen(kw_only=True)
+class CreateSshKeyRequest(ApiModel):
+    """The SSH public key to store."""
+
+    name: str
+    """Name to recognise the key by."""
+    public_key: str
+    """Public key, in the format of OpenSSH."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("name", "name", "string", True, False),
+        ("public_key", "publicKey", "string", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
 class SshKeySummary(ApiModel):
     """One stored SSH public key."""
 

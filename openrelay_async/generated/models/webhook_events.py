@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
+from attrs import field
+
+from openrelay_async.generated.models.access import PolicyDiagnostic
 from openrelay_async.generated.models.batches import BatchRequestCounts
 from openrelay_async.model import ApiModel, frozen
 
@@ -158,6 +161,26 @@ class ClusterWebhookEventData(ApiModel):
 
 
 @frozen(kw_only=True)
+class DeviceLoginError(ApiModel):
+    """Why a poll gave no token: not approved yet, too fast, denied or expired.
+
+    Only generation 2026-10 has it.
+    """
+
+    code: str
+    """Code of the error, for programs."""
+    error: str
+    """What went wrong."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("code", "code", "string", True, False),
+        ("error", "error", "string", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
 class EndpointWebhookEvent(ApiModel):
     """The event that a dedicated endpoint is ready, disabled or deleted.
 
@@ -206,6 +229,120 @@ class EndpointWebhookEventData(ApiModel):
         ("model_id", "model_id", "string", True, False),
         ("state", "state", "string", True, False),
         ("version", "version", "integer", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class Error(ApiModel):
+    """The body of a failed call."""
+
+    code: str | None = None
+    """Code of the error; a hint, the HTTP status comes first."""
+    error: str
+    """What went wrong, in words; may repeat what was sent."""
+    denied_by: str | None = None
+    """What denied the call: role, key, organization policy or platform."""
+    permission: str | None = None
+    """Permission that the call needs."""
+    policies: list[str] = field(factory=list[str])
+    """Policies that denied the call."""
+    request_id: str | None = None
+    """Id of the request, for support."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("code", "code", "string", False, False),
+        ("error", "error", "string", True, False),
+        ("denied_by", "deniedBy", "string", False, False),
+        ("permission", "permission", "string", False, False),
+        ("policies", "policies", ("list", "string"), False, False),
+        ("request_id", "requestId", "string", False, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class InferenceError(ApiModel):
+    """The body of a failed call to the inference host.
+
+    Only generation 2026-07 has it.
+    """
+
+    error: InferenceErrorBody
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("error", "error", ("model", "InferenceErrorBody"), True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class InferenceErrorBody(ApiModel):
+    """What went wrong at the inference host.
+
+    Only generation 2026-07 has it.
+    """
+
+    code: str | None = None
+    """Code of the error; a hint, the HTTP status comes first."""
+    message: str
+    """What went wrong, in words; may repeat what was sent."""
+    type: str
+    """Kind of error."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("code", "code", "string", False, False),
+        ("message", "message", "string", True, False),
+        ("type", "type", "string", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class PolicyInvalid(ApiModel):
+    """The body of a call that was refused for the text of its policy.
+
+    Only generation 2026-10 has it.
+    """
+
+    code: Literal["POLICY_INVALID"] | str
+    """Always `POLICY_INVALID`."""
+    diagnostics: list[PolicyDiagnostic]
+    """What is wrong with the text."""
+    error: str
+    """What went wrong, in words."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("code", "code", "string", True, False),
+        ("diagnostics", "diagnostics", ("list", ("model", "PolicyDiagnostic")), True, False),
+        ("error", "error", "string", True, False),
+    )
+    # fmt: on
+
+
+@frozen(kw_only=True)
+class RoleInUse(ApiModel):
+    """The body of a call that was refused because members have the role.
+
+    Only generation 2026-10 has it.
+    """
+
+    code: Literal["ROLE_IN_USE"] | str
+    """Always `ROLE_IN_USE`."""
+    error: str
+    """What went wrong, in words."""
+    members: list[str]
+    """Members who have the role."""
+
+    # fmt: off
+    wire_fields = (  # attribute, wire name, kind, whether it is required, whether null is a value of its own
+        ("code", "code", "string", True, False),
+        ("error", "error", "string", True, False),
+        ("members", "members", ("list", "string"), True, False),
     )
     # fmt: on
 
@@ -348,6 +485,19 @@ def _fill_cluster_webhook_event_data(rows: Iterable[Any]) -> None:
 ClusterWebhookEventData.fill = _fill_cluster_webhook_event_data
 
 
+def _fill_device_login_error(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.code,
+        draft.error,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = DeviceLoginError
+
+
+DeviceLoginError.fill = _fill_device_login_error
+
+
 def _fill_endpoint_webhook_event(rows: Iterable[Any]) -> None:
     for (
         draft,
@@ -377,6 +527,77 @@ def _fill_endpoint_webhook_event_data(rows: Iterable[Any]) -> None:
 
 
 EndpointWebhookEventData.fill = _fill_endpoint_webhook_event_data
+
+
+def _fill_error(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.code,
+        draft.error,
+        draft.denied_by,
+        draft.permission,
+        draft.policies,
+        draft.request_id,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = Error
+
+
+Error.fill = _fill_error
+
+
+def _fill_inference_error(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.error,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = InferenceError
+
+
+InferenceError.fill = _fill_inference_error
+
+
+def _fill_inference_error_body(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.code,
+        draft.message,
+        draft.type,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = InferenceErrorBody
+
+
+InferenceErrorBody.fill = _fill_inference_error_body
+
+
+def _fill_policy_invalid(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.code,
+        draft.diagnostics,
+        draft.error,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = PolicyInvalid
+
+
+PolicyInvalid.fill = _fill_policy_invalid
+
+
+def _fill_role_in_use(rows: Iterable[Any]) -> None:
+    for (
+        draft,
+        draft.code,
+        draft.error,
+        draft.members,
+        draft.extra,
+    ) in rows:
+        draft.__class__ = RoleInUse
+
+
+RoleInUse.fill = _fill_role_in_use
 
 
 def _fill_vm_webhook_event(rows: Iterable[Any]) -> None:
