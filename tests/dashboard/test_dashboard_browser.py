@@ -204,6 +204,8 @@ async def test_revoking_asks_first_and_takes_effect_at_once(page, emulator):
 async def test_everything_can_be_done_with_the_keyboard(open_window, emulator):
     page = await (await open_window()).new_page()
     await page.goto(emulator.dashboard_url)
+    # The page gives its first field the focus once it has been laid out: typing sooner would lose letters.
+    await page.wait_for_function("document.activeElement instanceof HTMLInputElement")
     await page.keyboard.type(emulator.session_token)
     await page.keyboard.press("Enter")
     await page.get_by_role("heading", name="API keys").wait_for()
