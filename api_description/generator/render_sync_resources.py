@@ -13,13 +13,8 @@ from .overrides import Overrides
 from .read_additions import PACKAGE as HAND_WRITTEN
 from .read_additions import Additions, read_additions
 from .render_models import Layout, render_index
-from .render_resources import (
-    ResourceClass,
-    Signature,
-    describe_signatures,
-    group_operations,
-    name_class,
-)
+from .render_resources import ResourceClass, group_operations, name_class
+from .signatures import Signature, describe_signatures
 from .spell import wrap
 
 FOLDER = "openrelay_sync/generated/resources"
