@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import evolve
 
 from .forms import Description, Operation, Property, Schema
-from .refuse import DescriptionError, as_object, as_text, point
+from .refuse import DescriptionError, as_object, as_text, optional_text, point
 
 FILES = ("operations.toml", "schemas.toml", "resources.toml")
 
@@ -53,7 +53,7 @@ def _describe_schema(schema: Schema, prose: Mapping[str, object]) -> Schema:
     _refuse_strangers(texts, schema.properties, point("schemas.toml", schema.name, "fields"))
     return evolve(
         schema,
-        summary=_optional(entry, "summary", point("schemas.toml", schema.name)),
+        summary=optional_text(entry, "summary", point("schemas.toml", schema.name)),
         properties=tuple(evolve(each, text=texts.get(each.wire)) for each in schema.properties),
     )
 
@@ -72,8 +72,8 @@ def _describe_operation(
 
     return evolve(
         operation,
-        summary=_optional(entry, "summary", at) or operation.summary,
-        notes=_optional(entry, "notes", at),
+        summary=optional_text(entry, "summary", at) or operation.summary,
+        notes=optional_text(entry, "notes", at),
         returned=schemas[operation.returns.model].summary
         if operation.returns is not None and operation.returns.model
         else None,
@@ -81,10 +81,6 @@ def _describe_operation(
         query=describe(operation.query),
         body=describe(operation.body),
     )
-
-
-def _optional(entry: Mapping[str, object], key: str, pointer: str) -> str | None:
-    return as_text(entry[key], point(pointer, key)) if key in entry else None
 
 
 def _texts(value: object, pointer: str) -> dict[str, str]:
