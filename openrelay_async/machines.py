@@ -19,7 +19,7 @@ def vm_source(calls: Calls, org_id: str | None) -> Source[AnyVm]:
     return Source(
         VMS,
         operations.LIST_ORG_VMS,
-        pages=lambda size: vms.list(page_size=size, org_id=org_id),  # type: ignore[arg-type,return-value]  # a PagedCall only gives
+        pages=lambda size: vms.list(page_size=size, org_id=org_id),
         read=vms.get,
         read_full=vms.get_detail,
     )
@@ -30,7 +30,7 @@ def pod_source(calls: Calls, org_id: str | None) -> Source[AnyVm]:
     return Source(
         PODS,
         operations.LIST_PODS,
-        pages=lambda size: pods.list(page_size=size),  # type: ignore[arg-type,return-value]  # a PagedCall only gives
+        pages=lambda size: pods.list(page_size=size),
         # A pod is read singly, and ended, as the VM that it is.
         read=vms.get,
         read_full=vms.get_detail,

@@ -34,7 +34,7 @@ def _kubernetes_source(calls: Calls, org_id: str | None) -> Source[AnyCluster]:
     return Source(
         KUBERNETES,
         operations.LIST_KUBERNETES_CLUSTERS,
-        pages=lambda size: kubernetes.list(page_size=size),  # type: ignore[arg-type,return-value]  # a PagedCall only gives
+        pages=lambda size: kubernetes.list(page_size=size),
         read_full=kubernetes.get,
     )
 
