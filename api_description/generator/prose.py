@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from attrs import evolve
@@ -11,7 +11,7 @@ from attrs import evolve
 from .forms import Description, Operation, Property, Schema
 from .refuse import DescriptionError, as_object, as_text, optional_text, point
 
-FILES = ("operations.toml", "schemas.toml", "resources.toml")
+FILES = ("operations.toml", "schemas.toml", "resources.toml", "waits.toml")
 
 
 def load_prose(folder: Path) -> dict[str, dict[str, object]]:
@@ -22,12 +22,19 @@ def load_prose(folder: Path) -> dict[str, dict[str, object]]:
     }
 
 
-def find_gaps(description: Description, prose: Mapping[str, Mapping[str, object]]) -> list[str]:
-    """Return what the prose does not describe, and what it describes that does not exist."""
+def find_gaps(
+    description: Description, waited: Iterable[str], prose: Mapping[str, Mapping[str, object]]
+) -> list[str]:
+    """Return what the prose does not describe, and what it describes that does not exist.
+
+    Args:
+        waited: the resources that can be waited for.
+    """
     wanted = {
         "operations.toml": {operation.id for operation in description.operations},
         "schemas.toml": set(description.schemas),
         "resources.toml": set(description.resources),
+        "waits.toml": set(waited),
     }
     gaps = []
     for name, entries in wanted.items():

@@ -8,12 +8,14 @@ from attrs import frozen
 from jinja2 import Environment
 
 from .forms import Description, Operation, Property
-from .overrides import Overrides
+from .imports import STANDARD, list_words, place_models, spell_imports
+from .overrides import Overrides, Patience
 from .refuse import DescriptionError
 from .render_models import Layout, render_index
 from .render_operations import constant_name
-from .signatures import Signature, describe_signatures
-from .spell import class_name, spell_encoder, wrap
+from .render_waits import WaitMethods
+from .signatures import describe_signatures
+from .spell import spell_encoder, wrap
 
 FOLDER = "openrelay_async/generated/resources"
 PACKAGE = "openrelay_async.generated.resources"
@@ -32,19 +34,27 @@ _COMBINATORS = ("array", "mapping", "nullable", "record")
 
 @frozen
 class Method:
+    name: str
     head: str
     doc: str
     statements: tuple[str, ...]
+    overloads: tuple[str, ...] = ()
 
 
 @frozen
 class ResourceClass:
+    """What the templates are told of a resource."""
+
     name: str
     class_name: str
     title: str
     doc: str
-    imports: str
+    imports: tuple[str, ...]
     methods: tuple[Method, ...]
+    typing_imports: tuple[str, ...] = ()
+    """What only annotations name."""
+    alias: str | None = None
+    wait_methods: str | None = None
 
 
 def group_operations(description: Description) -> dict[str, tuple[Operation, ...]]:
@@ -67,6 +77,7 @@ def render_resources(
     layout: Layout,
     overrides: Overrides,
     titles: Mapping[str, str],
+    waits: Mapping[str, WaitMethods],
     templates: Environment,
     banner: str,
 ) -> dict[str, str]:
@@ -74,26 +85,31 @@ def render_resources(
     template = templates.get_template("resource.py.jinja")
     files: dict[str, str] = {}
     for name, operations in group_operations(description).items():
-        signatures = describe_signatures(operations, overrides)
         methods = tuple(
             Method(
+                signature.name,
                 head=signature.spell(is_async=signature.is_async),
                 doc=signature.doc,
-                statements=tuple(_write_statements(operation)),
+                statements=tuple(_write_statements(operation, overrides, templates)),
             )
-            for operation, signature in zip(operations, signatures, strict=True)
+            for operation, signature in zip(
+                operations, describe_signatures(operations, overrides), strict=True
+            )
         )
-        title = titles.get(name, f"the {name} operations.")
+        waiting = waits.get(name)
         resource = ResourceClass(
             name=name,
             class_name=_name_class_once(name, layout, overrides),
-            title=title[:1].lower() + title[1:] if not title[:2].isupper() else title,
-            doc=wrap(title, 4),
-            imports=_write_imports(operations, signatures, methods, layout),
+            title=spell_title(name, titles),
+            doc=wrap(titles.get(name, f"The {name} operations."), 4),
+            imports=tuple(_list_imports(methods, waiting, layout)),
             methods=methods,
+            typing_imports=tuple(list_typing_imports(methods, waiting, layout)),
+            alias=None if waiting is None else waiting.alias,
+            wait_methods=None if waiting is None else waiting.block,
         )
         files[f"{FOLDER}/{name}.py"] = template.render(resource=resource, banner=banner)
-    places = {name_class(name, overrides): f"{PACKAGE}.{name}" for name in description.resources}
+    places = {overrides.class_of(name): f"{PACKAGE}.{name}" for name in description.resources}
     files[f"{FOLDER}/__init__.py"] = render_index(
         "A class per resource of the client (`Vms` for `client.vms`), each loaded when it is first used.",
         places,
@@ -104,7 +120,7 @@ def render_resources(
 
 
 def _name_class_once(resource: str, layout: Layout, overrides: Overrides) -> str:
-    name = name_class(resource, overrides)
+    name = overrides.class_of(resource)
     if layout.places.get(name) is not None:
         raise DescriptionError(
             f"/{resource}", f"the resource's class {name} has the name of a model: add an override"
@@ -112,15 +128,41 @@ def _name_class_once(resource: str, layout: Layout, overrides: Overrides) -> str
     return name
 
 
-def name_class(resource: str, overrides: Overrides) -> str:
-    """Return the class of a resource."""
-    return overrides.classes.get(resource, class_name(resource))
+def spell_title(resource: str, titles: Mapping[str, str]) -> str:
+    """Return what a resource is, for the first line of its module."""
+    title = titles.get(resource, f"the {resource} operations.")
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
-def _write_statements(operation: Operation) -> Iterable[str]:
+def _write_statements(operation: Operation, overrides: Overrides, templates: Environment) -> Iterable[str]:
     for each in (*operation.body, *operation.query):
         if each.shape.secret or (each.shape.item is not None and each.shape.item.secret):
             yield f"{each.name} = conceal({each.name})"
+    call = _spell_call(operation)
+    patience = overrides.patience.get(operation.id)
+    if patience is not None:
+        yield from _wait_for_capacity(operation, patience, call, templates)
+    elif operation.answer in ("page", "download"):
+        yield f"return {call}"
+    else:
+        yield f"await {call}" if operation.answer == "nothing" else f"return await {call}"
+
+
+def _wait_for_capacity(
+    operation: Operation, patience: Patience, call: str, templates: Environment
+) -> Iterable[str]:
+    text = templates.get_template("patient_create.jinja").render(
+        resource=operation.resource,
+        returns="" if operation.returns is None else operation.returns.model,
+        statement=f"return await {call}",
+        takes_key=operation.idempotency_key is not None,
+        takes_org=operation.takes_org,
+        patience=patience,
+    )
+    return text.splitlines()
+
+
+def _spell_call(operation: Operation) -> str:
     words = [f"operations.{constant_name(operation)}"]
     if operation.returns is not None:
         words.append(str(operation.returns.model))
@@ -141,11 +183,7 @@ def _write_statements(operation: Operation) -> Iterable[str]:
         words.append("idempotency_key=idempotency_key")
     words.append("timeout=timeout")
     call = "upload" if operation.body_kind == "multipart" else _CALLS[operation.answer]
-    waited = f"self._calls.{call}({', '.join(words)})"
-    if operation.answer in ("page", "download"):
-        yield f"return {waited}"
-    else:
-        yield f"await {waited}" if operation.answer == "nothing" else f"return await {waited}"
+    return f"self._calls.{call}({', '.join(words)})"
 
 
 def _spell_fields(properties: Iterable[Property]) -> str:
@@ -153,39 +191,30 @@ def _spell_fields(properties: Iterable[Property]) -> str:
     return f"({''.join(fields)})"
 
 
-def _write_imports(
-    operations: tuple[Operation, ...],
-    signatures: tuple[Signature, ...],
-    methods: tuple[Method, ...],
-    layout: Layout,
-) -> str:
-    text = " ".join(
-        [*(each.head for each in methods), *(line for each in methods for line in each.statements)]
-    )
-    words = set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
-    lines = ["import builtins"] if "builtins" in words else []
-    for module, names in (
-        ("collections.abc", ("Mapping", "Sequence")),
-        ("datetime", ("date", "datetime")),
-        ("typing", ("Literal",)),
-        ("openrelay_async.download", ("DownloadCall",)),
-        ("openrelay_async.generated", ("operations",)),
-    ):
-        if used := sorted(words & set(names)):
-            lines.append(f"from {module} import {', '.join(used)}")
-    models: dict[str, list[str]] = {}
-    for model in sorted(words & set(layout.places)):
-        models.setdefault(layout.places[model], []).append(model)
-    for module, used in sorted(models.items()):
-        lines.append(f"from openrelay_async.generated.models.{module} import {', '.join(used)}")
-    for module, names in (
-        ("openrelay_async.pagination", ("PagedCall",)),
-        ("openrelay_async.redaction", ("Secret", "conceal")),
-        ("openrelay_async.resource", ("FileSource", "Resource")),
-        ("openrelay_async.unset", ("UNSET", "Unset")),
-    ):
-        if used := sorted((words | {"Resource"}) & set(names)):
-            lines.append(f"from {module} import {', '.join(used)}")
-    if encoders := sorted(word for word in words if word.startswith("encode_") or word in _COMBINATORS):
-        lines.append(f"from openrelay_async.wire import {', '.join(encoders)}")
-    return "\n".join(lines)
+def _list_imports(methods: Iterable[Method], waiting: WaitMethods | None, layout: Layout) -> Iterable[str]:
+    words = list_words(text for each in methods for text in (each.head, *each.statements))
+    models = place_models(words, layout)
+    if waiting is not None:
+        words |= list_words([waiting.block])
+    encoders = [word for word in words if word.startswith("encode_") or word in _COMBINATORS]
+    places = {
+        **STANDARD,
+        **models,
+        "openrelay_async.download": ("DownloadCall",),
+        "openrelay_async.generated": ("operations",),
+        "openrelay_async.pagination": ("PagedCall",),
+        "openrelay_async.resource": ("Calls", "FileSource", "Resource"),
+        "openrelay_async.wire": encoders,
+    }
+    return spell_imports({*words, "Resource"}, places)
+
+
+def list_typing_imports(
+    methods: Iterable[Method], waiting: WaitMethods | None, layout: Layout
+) -> Iterable[str]:
+    """Return the imports of what only waits name: a program that never waits loads none of it."""
+    if waiting is None:
+        return ()
+    used = list_words(text for each in methods for text in (each.head, *each.statements))
+    words = list_words([waiting.block]) - used
+    return (*spell_imports(words & set(layout.places), place_models(words, layout)), *waiting.imports)

@@ -20,6 +20,7 @@ _FAILURES = {
 }
 _NOT_SERVED = ("NotFound", "the service does not serve this operation.")
 _NO_ROOM = ("CapacityUnavailable", "no room for it now; not retried.")
+_STILL_NO_ROOM = ("CapacityUnavailable", "no room for it now, or in all of `wait_for_capacity`.")
 
 
 @frozen
@@ -71,6 +72,15 @@ _PAGE_TIMEOUT = Argument(
 )
 
 
+_PATIENCE = Argument(
+    "wait_for_capacity",
+    "float | None",
+    "None",
+    "Seconds to wait when there is no room: availability is watched, and only `CapacityUnavailable` has it"
+    " tried again, with the same idempotency key where there is one. By default, it is raised at once.",
+)
+
+
 @frozen
 class Signature:
     """A method as its callers see it, the same for both packages."""
@@ -103,7 +113,7 @@ def _spare_builtin(signature: Signature) -> Signature:
 
 def _describe_signature(operation: Operation, overrides: Overrides) -> Signature:
     positional = tuple(Argument(each.name, "str", text=each.text) for each in operation.path_ids)
-    keywords = tuple(_list_keywords(operation))
+    keywords = tuple(_list_keywords(operation, overrides))
     return Signature(
         name=operation.method,
         positional=positional,
@@ -114,7 +124,7 @@ def _describe_signature(operation: Operation, overrides: Overrides) -> Signature
     )
 
 
-def _list_keywords(operation: Operation) -> Iterable[Argument]:
+def _list_keywords(operation: Operation, overrides: Overrides) -> Iterable[Argument]:
     if operation.body_kind == "multipart":
         yield _FILE
     given = sorted((*operation.body, *operation.query), key=lambda each: not each.required)
@@ -136,6 +146,8 @@ def _list_keywords(operation: Operation) -> Iterable[Argument]:
     if operation.idempotency_key is not None:
         yield _IDEMPOTENCY_KEY
     yield _PAGE_TIMEOUT if operation.answer == "page" else _TIMEOUT
+    if operation.id in overrides.patience:
+        yield _PATIENCE
 
 
 def _describe(each: Property) -> str | None:
@@ -217,6 +229,8 @@ def _list_failures(operation: Operation, overrides: Overrides) -> list[tuple[str
     if not operation.path_ids and not operation.takes_org:
         # Nothing is looked up: a generation that does not serve the operation answers so.
         raises = [_NOT_SERVED if name == "NotFound" else (name, text) for name, text in raises]
-    if operation.id in overrides.capacity:
+    if operation.id in overrides.patience:
+        raises.append(_STILL_NO_ROOM)
+    elif operation.id in overrides.capacity:
         raises.append(_NO_ROOM)
     return raises
