@@ -23,8 +23,10 @@ class Patience:
 
     room: str
     """The function in `openrelay_async.availability` that says whether there is room."""
-    order: tuple[str, ...]
-    """The arguments that it looks at; equal orders queue up behind each other."""
+    looks_at: tuple[str, ...]
+    """The arguments that it is given; those who want the same queue up behind each other."""
+    order: str
+    """The type of the create's arguments, for leases."""
 
 
 @frozen
@@ -89,7 +91,7 @@ def _read_capacity(value: object, description: Description, pointer: str) -> fro
 
 def _read_patience(name: str, value: object, description: Description, pointer: str) -> Patience:
     entry = as_object(value, pointer)
-    refuse_unknown(entry, {"room", "order"}, pointer)
+    refuse_unknown(entry, {"room", "looks_at", "order"}, pointer)
     operation = next((each for each in description.operations if each.id == name), None)
     if operation is None or operation.answer != "model":
         raise DescriptionError(pointer, "there is no such operation that answers with a model")
@@ -98,12 +100,16 @@ def _read_patience(name: str, value: object, description: Description, pointer: 
         raise DescriptionError(
             pointer, f"its argument {hidden[0]!r} would hide what a create calls that can wait"
         )
-    at = point(pointer, "order")
-    order = as_texts(entry.get("order"), at)
-    for index, argument in enumerate(order):
+    at = point(pointer, "looks_at")
+    looks_at = as_texts(entry.get("looks_at"), at)
+    for index, argument in enumerate(looks_at):
         if argument not in arguments:
             raise DescriptionError(point(at, index), f"{name} has no argument {argument!r}")
-    return Patience(as_text(entry.get("room"), point(pointer, "room")), order)
+    return Patience(
+        as_text(entry.get("room"), point(pointer, "room")),
+        looks_at,
+        as_text(entry.get("order"), point(pointer, "order")),
+    )
 
 
 def _name_arguments(operation: Operation) -> set[str]:

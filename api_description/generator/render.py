@@ -17,6 +17,7 @@ from .prose import add_prose, find_gaps, load_prose
 from .refuse import DescriptionError
 from .render_models import lay_out, render_models
 from .render_operations import render_operations
+from .render_orders import render_orders
 from .render_resources import render_resources
 from .render_sync_resources import render_sync_resources
 from .render_waits import render_waits
@@ -47,6 +48,7 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
     files = {
         **render_operations(description, templates, BANNER),
         **render_models(description, layout, templates, BANNER),
+        **render_orders(description, layout, overrides, templates, BANNER),
         **render_resources(description, layout, overrides, titles, waits, templates, BANNER),
         **render_sync_resources(description, layout, overrides, titles, waits, templates, BANNER),
         **_render_packages(templates),

@@ -13,12 +13,11 @@ from .overrides import Overrides, Patience
 from .refuse import DescriptionError
 from .render_models import Layout, render_index
 from .render_operations import constant_name
-from .render_waits import WaitMethods
+from .render_waits import PACKAGE, WaitMethods
 from .signatures import describe_signatures
 from .spell import spell_encoder, wrap
 
 FOLDER = "openrelay_async/generated/resources"
-PACKAGE = "openrelay_async.generated.resources"
 
 _FIRST = ("list", "get", "get_detail", "create", "update", "delete")
 _CALLS = {

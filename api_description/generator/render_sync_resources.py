@@ -14,7 +14,6 @@ from .overrides import Overrides
 from .read_additions import PACKAGE as HAND_WRITTEN
 from .read_additions import Additions, read_additions, read_twins
 from .render_models import Layout, render_index
-from .render_resources import PACKAGE as GENERATED
 from .render_resources import (
     Method,
     ResourceClass,
@@ -22,6 +21,7 @@ from .render_resources import (
     list_typing_imports,
     spell_title,
 )
+from .render_waits import PACKAGE as GENERATED
 from .render_waits import WaitMethods
 from .signatures import Signature, describe_signatures
 from .spell import wrap

@@ -37,13 +37,14 @@ LAYERS: dict[str, list[str]] = {
         "signatures",
         "key_destination",
         "hooks",
-        "orders",
     ],
     "credentials": ["single_flight", "off_loop", "credentials", "key_providers", "key_source"],
     "what is generated from the description, first part": [
         "generated",
         "generated.operations",
         "generated.models.*",
+        "generated.orders",
+        "orders",
     ],
     "requests and answers": [
         "models",

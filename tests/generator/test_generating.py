@@ -122,14 +122,18 @@ def test_the_command_refuses_with_the_pointer_and_without_a_traceback(
         ("[wait_for_capacity.createGhost]", "overrides.toml/wait_for_capacity/createGhost"),
         ("[wait_for_capacity.listOrgVms]", "overrides.toml/wait_for_capacity/listOrgVms"),
         ('[wait_for_capacity.createVm]\nrum = "a"', "overrides.toml/wait_for_capacity/createVm/rum"),
-        ('[wait_for_capacity.createVm]\nroom = "a"', "overrides.toml/wait_for_capacity/createVm/order"),
+        ('[wait_for_capacity.createVm]\nroom = "a"', "overrides.toml/wait_for_capacity/createVm/looks_at"),
         (
-            '[wait_for_capacity.createVm]\norder = ["gpu_count"]',
+            '[wait_for_capacity.createVm]\nroom = "a"\nlooks_at = ["gpu_count"]',
+            "overrides.toml/wait_for_capacity/createVm/order",
+        ),
+        (
+            '[wait_for_capacity.createVm]\nlooks_at = ["gpu_count"]',
             "overrides.toml/wait_for_capacity/createVm/room",
         ),
         (
-            '[wait_for_capacity.createVm]\nroom = "a"\norder = ["gpu_count", "gpuModelId"]',
-            "overrides.toml/wait_for_capacity/createVm/order/1",
+            '[wait_for_capacity.createVm]\nroom = "a"\nlooks_at = ["gpu_count", "gpuModelId"]',
+            "overrides.toml/wait_for_capacity/createVm/looks_at/1",
         ),
     ],
 )
@@ -149,7 +153,7 @@ def test_an_argument_that_would_hide_what_a_patient_create_calls_is_refused(
     grown = copy.deepcopy(document)
     grown["components"]["schemas"]["CreateVmRequest"]["properties"]["uuid"] = {"type": "string"}
     path = tmp_path / "overrides.toml"
-    path.write_text('[wait_for_capacity.createVm]\nroom = "a"\norder = []', "utf-8")
+    path.write_text('[wait_for_capacity.createVm]\nroom = "a"\nlooks_at = []', "utf-8")
     with pytest.raises(DescriptionError, match="'uuid' would hide"):
         load_overrides(path, read_description(grown))
 
