@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
+import re
 from collections import Counter
 from typing import get_type_hints
 
@@ -129,3 +131,20 @@ def test_a_lease_takes_what_create_takes(kind, order):
         "timeout",
         "wait_for_capacity",
     }
+
+
+@pytest.mark.parametrize("package", ["openrelay_async", "openrelay_sync"])
+@pytest.mark.parametrize("resource", ["clusters", "pods", "vms"])
+def test_a_lease_conceals_what_create_conceals(resource, package):
+    """R4.1: its frames are in tracebacks as well."""
+    create, lease = (
+        inspect.getsource(getattr(find_class(package, resource), name)) for name in ("create", "lease")
+    )
+    secrets = re.findall(r"(\w+) = conceal\(\1\)", create)
+    assert secrets
+    assert [name for name in secrets if f'order["{name}"] = conceal(order["{name}"])' not in lease] == []
+
+
+def find_class(package, resource):
+    folder = "resources" if package == "openrelay_async" else "generated.resources"
+    return getattr(importlib.import_module(f"{package}.{folder}.{resource}"), resource.title())
