@@ -62,7 +62,7 @@ class LoopPool:
         """
         self.loop = loop
         self.limits = Limits(loop)
-        self.slots = Slots(loop, limits.max_connections)
+        self.slots = Slots(self.limits, limits.max_connections)
         self.running = 0
         self.idle = asyncio.Event()
         self.idle.set()
