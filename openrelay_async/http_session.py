@@ -245,7 +245,7 @@ class HttpSession:
         own = asyncio.get_running_loop()
         for pool in list(self._pools.values()):
             if pool.loop is own:
-                await pool.idle.wait()
+                await pool.wait_until_idle()
                 continue
             # Looked at from here: asked to tell, a loop that ends meanwhile never would.
             while pool.running and pool.loop.is_running():  # noqa: ASYNC110 - the event is another loop's
