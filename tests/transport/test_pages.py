@@ -260,12 +260,12 @@ async def test_an_error_of_a_page_that_was_fetched_ahead_is_raised_where_it_is_d
 
 async def test_each_page_has_a_time_limit_of_its_own():
     async def slowly(exchange: Exchange) -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.5)
         await listing(exchange)
 
     listing = Listing(50)
-    async with serving(slowly) as server, make_client(server, timeout=0.4) as client:
-        # Half a second altogether.
+    async with serving(slowly) as server, make_client(server, timeout=2.0) as client:
+        # Two and a half seconds altogether.
         assert len(await client.vms.list()) == 50
 
 
