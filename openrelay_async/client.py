@@ -127,6 +127,7 @@ class AsyncClient(ClientResources):
             },
             proxy=None if given_proxy is None else check_proxy(given_proxy, source="proxy"),
             ssl_context=ssl_context,
+            uses_tls=endpoints.uses_tls(),
             made_at=_find_caller(),
         )
         policy = _checked(retry, RetryPolicy, "retry")
