@@ -15,7 +15,6 @@ from openrelay_async.config import PoolLimits
 from openrelay_async.fork_guard import import_module
 from openrelay_async.key_source import KeyInput
 from openrelay_async.pacing import SharedPace
-from openrelay_async.recording import RecordedResponse
 from openrelay_async.retry import RetryPolicy
 from openrelay_async.unset import UNSET, Unset
 from openrelay_sync.exit_care import ExitCare
@@ -23,6 +22,7 @@ from openrelay_sync.loop_thread import LoopThread
 from openrelay_sync.resource import SyncResource
 
 if TYPE_CHECKING:
+    from openrelay_async.recorded_response import RecordedResponse
     from openrelay_sync.generated.resources.access import Access
     from openrelay_sync.generated.resources.account import Account
     from openrelay_sync.generated.resources.api_keys import ApiKeys
