@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import re
 from datetime import UTC, datetime
@@ -16,12 +15,6 @@ _DATES = (
     rf"[a-z]{{6,9}}, (?P<day>\d\d)-(?P<month>[a-z]{{3}})-(?P<year>\d\d) {_TIME} (?:GMT|UTC)",
     rf"[a-z]{{3}} (?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
 )
-
-
-@functools.cache
-def _date_forms() -> tuple[re.Pattern[str], ...]:
-    """Return the forms of a date, compiled when a service first sends one: that takes a millisecond."""
-    return tuple(re.compile(form, re.ASCII | re.IGNORECASE) for form in _DATES)
 
 
 def parse_retry_after(value: str | None, *, date: str | None, now: float) -> float | None:
@@ -46,8 +39,9 @@ def parse_retry_after(value: str | None, *, date: str | None, now: float) -> flo
 
 
 def _parse_http_date(text: str, now: float) -> float | None:
-    for form in _date_forms():
-        found = form.fullmatch(text)
+    for form in _DATES:
+        # Compiled only when a service first sends a date.
+        found = re.fullmatch(form, text, re.ASCII | re.IGNORECASE)
         if found is not None:
             break
     else:

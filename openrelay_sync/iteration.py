@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from openrelay_async.download import DownloadCall
 from openrelay_async.errors import BridgeError
-from openrelay_async.frames import list_to_frame
 from openrelay_async.pagination import Page, PagedCall
 from openrelay_sync.resource import Bridge
 
@@ -90,6 +89,8 @@ class SyncPagedCall(Generic[T]):
 
     def to_pandas(self) -> DataFrame:
         """Return every item in a pandas `DataFrame`, see `list_to_frame`."""
+        from openrelay_async.frames import list_to_frame  # pandas is an extra
+
         return list_to_frame(self.all())
 
     def first(self) -> T | None:
