@@ -21,11 +21,9 @@ import aiohttp
 from openrelay_async.attempt_timer import Limits
 from openrelay_async.config import PoolLimits
 from openrelay_async.connector import PoolConnector
+from openrelay_async.exchange import NO_LIMIT, Exchange
 from openrelay_async.resolver import OffLoopResolver
 from openrelay_async.slots import Slots
-
-NO_LIMIT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-"""aiohttp's limits are off: its total includes waiting for the pool, and ours are one timer."""
 
 LOOK_AFTER = 60.0
 """Seconds between two looks whether the client of a pool still exists."""
@@ -39,6 +37,7 @@ class LoopPool:
         "_anchor",
         "_closing",
         "connector",
+        "exchange",
         "idle",
         "limits",
         "loop",
@@ -87,6 +86,7 @@ class LoopPool:
         # aiohttp would send GET, PUT and DELETE a second time by itself when a kept connection breaks:
         # hooks would not see it, and a limit of one attempt would be two requests.
         self.session._retry_connection = False
+        self.exchange = Exchange(self.session, self.connector)
         _close_with_generators(self)
         self._anchor = _hold(_Anchor(self, weakref.ref(owner)))
 

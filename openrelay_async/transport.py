@@ -211,10 +211,8 @@ class Transport:
         began, outcome = 0.0, None
         keeps_slot, mark = False, object()
         try:
-            headers = dict(request.headers)
             if credential is not None:
                 credential.in_flight.add(mark)
-                headers["Authorization"] = credential.header
             base_url = self.endpoints.api if operation.host == "api" else self.endpoints.inference
             if hooks.on_response:
                 began = clock.monotonic()
@@ -224,7 +222,7 @@ class Transport:
                 pool,
                 base_url,
                 request,
-                headers,
+                credential,
                 number=attempt,
                 limit=self.attempt_timeout,
                 within=deadline - clock.monotonic(),
