@@ -15,7 +15,7 @@ from attrs import frozen
 from openrelay_async.config import check_integer, check_seconds
 from openrelay_async.download import BodyStream, DownloadCall
 from openrelay_async.errors import PermissionDenied, RequestTimeout
-from openrelay_async.generated.operations import WHOAMI
+from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.messages import NO_HEADERS, HttpRequest, HttpResponse
 from openrelay_async.operation import Operation
 from openrelay_async.organization import DefaultOrganization

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from openrelay_async.credentials import Credential
 from openrelay_async.errors import OpenRelayError, PermissionDenied, Unauthenticated
 from openrelay_async.fork_guard import importing
-from openrelay_async.generated.operations import WHOAMI
+from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.messages import HttpRequest, HttpResponse
 from openrelay_async.observers import Hooks, tell
 

@@ -42,6 +42,7 @@ LAYERS: dict[str, list[str]] = {
     "credentials": ["single_flight", "off_loop", "credentials", "key_providers", "key_source"],
     "what is generated from the description, first part": [
         "generated",
+        "generated.operation_rows.*",
         "generated.operations",
         "generated.models.*",
         "generated.orders",
