@@ -49,14 +49,14 @@ def invalid_response(message: str, request: HttpRequest, response: HttpResponse)
     )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ErrorBody:
     """What the body of an error says, as it came: scrub it before it goes anywhere."""
 
-    message: str = field(default="", repr=False)
-    code: str | None = field(default=None, repr=False)
-    request_id: str | None = field(default=None, repr=False)
-    fields: Mapping[str, object] = field(factory=dict[str, object], repr=False)
+    message: str = ""
+    code: str | None = None
+    request_id: str | None = None
+    fields: Mapping[str, object] = field(factory=dict[str, object])
 
 
 _NO_BODY = ErrorBody()

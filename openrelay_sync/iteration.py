@@ -8,13 +8,14 @@ from contextlib import aclosing, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from openrelay_async.download import DownloadCall
 from openrelay_async.errors import BridgeError
 from openrelay_async.pagination import Page, PagedCall
 from openrelay_sync.resource import Bridge
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from openrelay_async.download import DownloadCall
 
 T = TypeVar("T")
 
