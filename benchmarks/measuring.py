@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
 import shutil
 import statistics
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -71,22 +69,6 @@ def compare(
         )
         for name, values in samples.items()
     ]
-
-
-@functools.cache
-def _compiled_modules() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="openrelay-benchmarks-")
-
-
-def as_installed() -> dict[str, str]:
-    """Return the environment of a process that finds every module compiled, as pip leaves a package.
-
-    Where `PYTHONDONTWRITEBYTECODE` is set, as in many containers, each process would compile this checkout
-    anew, but not its peers, which were compiled when they were installed.
-    """
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": _compiled_modules().name}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    return environment
 
 
 def cores() -> tuple[int | None, int | None]:

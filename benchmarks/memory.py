@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from benchmarks.load_server import serving
-from benchmarks.measuring import OURS, Figure, as_installed, compare, cores
+from benchmarks.measuring import OURS, Figure, compare, cores
 from benchmarks.startup import BY_HAND, OFFICIAL, OURS_ASYNC, OURS_SYNC
 
 _SAY_MEMORY = """
@@ -28,8 +28,9 @@ asyncio.run(main())
 
 
 def _resident(code: str, url: str) -> float:
-    command = [sys.executable, "-c", code + _SAY_MEMORY, url]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=as_installed())
+    done = subprocess.run(
+        [sys.executable, "-c", code + _SAY_MEMORY, url], check=True, capture_output=True, text=True
+    )
     return float(done.stdout)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.load_server import VM, serving
-from benchmarks.measuring import OURS, Figure, as_installed, compare, cores
+from benchmarks.measuring import OURS, Figure, compare, cores
 
 VM_ID = str(VM["id"])
 KEY = "vl_" + "0" * 40
@@ -63,9 +63,8 @@ def _cold(code: str, *arguments: str) -> Callable[[], float]:
     """Return a run of a program in a new process: milliseconds from start to end."""
 
     def run() -> float:
-        command, environment = [sys.executable, "-c", code, *arguments], as_installed()
         began = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.DEVNULL)
         return (time.perf_counter() - began) * 1e3
 
     return run
@@ -75,8 +74,7 @@ def _told(code: str) -> Callable[[], float]:
     """Return a run of a program that prints its own measurement."""
 
     def run() -> float:
-        command = [sys.executable, "-c", code]
-        return float(subprocess.run(command, check=True, capture_output=True, env=as_installed()).stdout)
+        return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
 
     return run
 
