@@ -85,6 +85,9 @@ class Exchange:
         Raises:
             Exception: aiohttp's and the operating system's; `state` says whether anything was sent.
         """
+        if self._connector.closed:
+            # It would connect, and only then say so.
+            raise aiohttp.ClientConnectionError
         origin = self._origins.get(base_url) or self._prepare(base_url)
         connection = await self._connector.connect(origin.any_request, [], NO_LIMIT)
         try:

@@ -143,36 +143,18 @@ class HttpSession:
         for pool in inherited:
             pool.abandon()
 
-    async def acquire(self, pool: LoopPool, remaining: float) -> bool:
-        """Take a place among the connections; return whether one became free in time.
-
-        The caller gives it back with `pool.slots.give_back()`.
-
-        Args:
-            remaining: seconds left of the call; the queue's own limit may be less.
-        """
-        timer = AttemptTimer(pool.limits, self._queue_limit(remaining))
-        try:
-            await pool.slots.take()
-        except asyncio.CancelledError:
-            if not timer.stop():
-                raise
-            return False
-        else:
-            timer.stop()
-            return True
+    def queue_limit(self, remaining: float) -> float:
+        """Return the seconds that a call may wait for a connection, with `remaining` left of its time."""
+        own = self.limits.queue_timeout
+        return remaining if own is None else min(remaining, own)
 
     def describe_queue(self, remaining: float) -> str:
         """Return the message of a call for which no place became free."""
-        waited = max(self._queue_limit(remaining), 0.0)
+        waited = max(self.queue_limit(remaining), 0.0)
         return (
             f"all {self.limits.max_connections} connections were busy for {waited:.3g} s, "
             "and nothing was sent (PoolLimits.max_connections, queue_timeout)"
         )
-
-    def _queue_limit(self, remaining: float) -> float:
-        own = self.limits.queue_timeout
-        return remaining if own is None else min(remaining, own)
 
     async def attempt(
         self,
@@ -267,7 +249,7 @@ class HttpSession:
         own = asyncio.get_running_loop()
         for pool in list(self._pools.values()):
             if pool.loop is own:
-                await pool.idle.wait()
+                await pool.wait_until_idle()
                 continue
             # Looked at from here: asked to tell, a loop that ends meanwhile never would.
             while pool.running and pool.loop.is_running():  # noqa: ASYNC110 - the event is another loop's

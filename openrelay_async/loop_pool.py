@@ -36,9 +36,9 @@ class LoopPool:
         "__weakref__",
         "_anchor",
         "_closing",
+        "_idle",
         "connector",
         "exchange",
-        "idle",
         "limits",
         "loop",
         "running",
@@ -62,10 +62,9 @@ class LoopPool:
         """
         self.loop = loop
         self.limits = Limits(loop)
-        self.slots = Slots(loop, limits.max_connections)
+        self.slots = Slots(self.limits, limits.max_connections)
         self.running = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
+        self._idle: asyncio.Event | None = None
         self._closing: asyncio.Task[None] | None = None
         # The queue before aiohttp is ours (`slots`), so its own must never be the shorter one.
         self.connector = PoolConnector(
@@ -93,12 +92,19 @@ class LoopPool:
     def enter(self) -> None:
         """Note that a call begins; `leave()` must follow."""
         self.running += 1
-        self.idle.clear()
 
     def leave(self) -> None:
         self.running -= 1
-        if self.running == 0:
-            self.idle.set()
+        if self.running == 0 and self._idle is not None:
+            self._idle.set()
+
+    async def wait_until_idle(self) -> None:
+        """Return when no call runs. Called in the pool's loop."""
+        while self.running:
+            # Made here, not for every call that begins and ends: few clients are ever drained.
+            self._idle = self._idle or asyncio.Event()
+            self._idle.clear()
+            await self._idle.wait()
 
     def end_stream(self) -> None:
         """Note that a call ends which kept its connection after it was answered."""
