@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from openrelay_async.pagination import Page as Page
     from openrelay_async.pagination import PagedCall as PagedCall
     from openrelay_async.progress import WaitBar as WaitBar
-    from openrelay_async.recording import RecordedResponse as RecordedResponse
+    from openrelay_async.recorded_response import RecordedResponse as RecordedResponse
     from openrelay_async.redaction import Secret as Secret
     from openrelay_async.redaction import scrub as scrub
     from openrelay_async.retry import RetryPolicy as RetryPolicy
@@ -66,7 +66,7 @@ _PLACES = {
     "Page": "pagination",
     "PagedCall": "pagination",
     "PoolLimits": "config",
-    "RecordedResponse": "recording",
+    "RecordedResponse": "recorded_response",
     "RetryPolicy": "retry",
     "Rotation": "rotation",
     "RotationError": "rotation",

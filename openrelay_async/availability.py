@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.catalog import GpuAvailability
 from openrelay_async.generated.models.pods import PodCapacityList
+from openrelay_async.generated.operation_rows.catalog import GET_GPU_AVAILABILITY
+from openrelay_async.generated.operation_rows.pods import LIST_POD_CAPACITY
 from openrelay_async.resource import Calls
 from openrelay_async.unset import Unset
 
@@ -34,7 +35,7 @@ async def has_room_for_pod(calls: Calls, gpu_model_id: str | Unset, gpu_count: i
     if isinstance(gpu_model_id, Unset):
         return True
     count = _given_count(gpu_count)
-    capacity = await calls.without_retries().call(operations.LIST_POD_CAPACITY, PodCapacityList)
+    capacity = await calls.without_retries().call(LIST_POD_CAPACITY, PodCapacityList)
     for model in capacity.items:
         if model.gpu_model_id == gpu_model_id:
             return model.free_units >= count and model.max_gpu_count >= count
@@ -58,7 +59,7 @@ async def _has_free_gpus(
     """
     if isinstance(model_id, Unset):
         return True
-    for model in await calls.without_retries().call_list(operations.GET_GPU_AVAILABILITY, GpuAvailability):
+    for model in await calls.without_retries().call_list(GET_GPU_AVAILABILITY, GpuAvailability):
         if model.gpu_model_id == model_id:
             free = (model.cluster if of == "cluster" else None) or model.vm
             return free.max_placeable_gpus >= together and free.free_gpus >= in_all

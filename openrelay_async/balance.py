@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.billing import Balance
+from openrelay_async.generated.operation_rows.billing import GET_BALANCE
 from openrelay_async.generated.resources.billing import Billing
 from openrelay_async.lifecycles import ANY_STATE, BALANCE, Goal
 from openrelay_async.pagination import Page, PagedCall
@@ -34,8 +34,7 @@ def balance_source(calls: Calls, org_id: str | None) -> Source[BalanceOf]:
     async def fetch(_: str | None) -> Page[BalanceOf]:
         return Page([] if org_id is None else [await read(org_id)], None)
 
-    operation = operations.GET_BALANCE
-    return Source(BALANCE, operation, pages=lambda _: PagedCall(fetch, operation=operation.id), read=read)
+    return Source(BALANCE, GET_BALANCE, pages=lambda _: PagedCall(fetch, operation=GET_BALANCE.id), read=read)
 
 
 def balance_goal(cents: int) -> Goal:

@@ -6,16 +6,16 @@ import asyncio
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 import orjson
 from attrs import frozen
 
 from openrelay_async.config import check_integer, check_seconds
-from openrelay_async.download import BodyStream, DownloadCall
 from openrelay_async.errors import PermissionDenied, RequestTimeout
-from openrelay_async.generated.operations import WHOAMI
+from openrelay_async.fork_guard import importing
+from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.messages import NO_HEADERS, HttpRequest, HttpResponse
 from openrelay_async.operation import Operation
 from openrelay_async.organization import DefaultOrganization
@@ -26,7 +26,6 @@ from openrelay_async.request_path import encode_path_id, expand_path
 from openrelay_async.responses import encode_json_body, invalid_response
 from openrelay_async.structuring import StructureError, find_reader, structure_empty
 from openrelay_async.transport import Transport
-from openrelay_async.upload import FileSource, Upload
 from openrelay_async.wire import (
     Field,
     check_idempotency_key,
@@ -34,6 +33,11 @@ from openrelay_async.wire import (
     encode_query,
     snake_case,
 )
+
+if TYPE_CHECKING:
+    # Most programs move no files: what does is loaded with the first one.
+    from openrelay_async.download import BodyStream, DownloadCall
+    from openrelay_async.upload import FileSource
 
 T = TypeVar("T")
 
@@ -129,6 +133,8 @@ class ClientCalls:
         form: Sequence[Field] = (),
         timeout: float | None = None,
     ) -> T:
+        with importing:
+            from openrelay_async.upload import Upload
         upload = Upload(file, filename=filename, form=dict(encode_query(form)))
         headers = {"Content-Type": upload.content_type}
         if (length := upload.content_length()) is not None:
@@ -140,6 +146,8 @@ class ClientCalls:
     def download(
         self, operation: Operation, *, path: Sequence[str] = (), timeout: float | None = None
     ) -> DownloadCall:
+        with importing:
+            from openrelay_async.download import DownloadCall
         request = HttpRequest(
             operation,
             expand_path(operation, path),

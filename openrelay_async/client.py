@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 import attrs
 
@@ -28,9 +28,8 @@ from openrelay_async.config import (
     make_user_agent,
     resolve_endpoints,
 )
-from openrelay_async.display import show_lists_in_notebook
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.hooks import Hooks
+from openrelay_async.fork_guard import importing
 from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import (
     KeyInput,
@@ -40,16 +39,18 @@ from openrelay_async.key_source import (
     conceal_key,
     make_key_source,
 )
+from openrelay_async.observers import Hooks
 from openrelay_async.organization import DefaultOrganization
 from openrelay_async.pacing import Pacing, SharedPace
 from openrelay_async.proxies import check_proxy
-from openrelay_async.raw_request import make_raw_request, read_raw_answer
-from openrelay_async.recording import RecordedResponse
 from openrelay_async.redaction import Secret
 from openrelay_async.request_path import is_path_id
 from openrelay_async.retry import RetryBudget, RetryPolicy
 from openrelay_async.transport import Shared, Transport
 from openrelay_async.unset import UNSET, Unset
+
+if TYPE_CHECKING:
+    from openrelay_async.recorded_response import RecordedResponse
 
 T = TypeVar("T")
 
@@ -127,6 +128,7 @@ class AsyncClient(ClientResources):
             },
             proxy=None if given_proxy is None else check_proxy(given_proxy, source="proxy"),
             ssl_context=ssl_context,
+            uses_tls=endpoints.uses_tls(),
             made_at=_find_caller(),
         )
         policy = _checked(retry, RetryPolicy, "retry")
@@ -155,6 +157,8 @@ class AsyncClient(ClientResources):
         self._calls = ClientCalls.over(transport, org_id)
         self._owns_connections = True
         if "IPython" in sys.modules:
+            from openrelay_async.display import show_lists_in_notebook  # only notebooks need it
+
             show_lists_in_notebook()
 
     def __repr__(self) -> str:
@@ -266,6 +270,8 @@ class AsyncClient(ClientResources):
         Returns:
             The answer's JSON value, its text if it is not JSON, `None` if it is empty.
         """
+        with importing:
+            from openrelay_async.raw_request import make_raw_request, read_raw_answer  # seldom needed
         request = make_raw_request(
             method, path, json=json, params=params, headers=headers, idempotency_key=idempotency_key
         )

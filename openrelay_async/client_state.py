@@ -12,9 +12,9 @@ from attrs import define, field
 
 from openrelay_async.clock import Clock
 from openrelay_async.credentials import Credential
-from openrelay_async.hooks import Hooks
 from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import KeySource
+from openrelay_async.observers import Hooks
 from openrelay_async.pacing import Pacing
 from openrelay_async.redaction import Secret
 from openrelay_async.retry import RetryBudget

@@ -116,6 +116,10 @@ class Endpoints:
     api: str
     inference: str
 
+    def uses_tls(self) -> bool:
+        """Whether one of them is reached over TLS."""
+        return any(url.startswith("https:") for url in (self.api, self.inference))
+
     def sends_in_clear(self) -> str | None:
         """Return the address to which a key would travel unencrypted, if there is one."""
         return next((url for url in (self.api, self.inference) if not _is_private_path(url)), None)

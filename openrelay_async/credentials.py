@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.key_access import KeyAccess
 from openrelay_async.redaction import HeaderValue, Secret
 from openrelay_async.single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from openrelay_async.key_access import KeyAccess
 
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 

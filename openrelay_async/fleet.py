@@ -15,7 +15,8 @@ from contextlib import aclosing
 from typing import Generic, TypeVar
 
 from openrelay_async.errors import ConnectionFailed, NotFound, OpenRelayError, Unauthenticated
-from openrelay_async.hooks import WaitTick, tell
+from openrelay_async.hooks import WaitTick
+from openrelay_async.observers import tell
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import Source, may_pass
 from openrelay_async.poll_timer import PollTimer

@@ -7,8 +7,11 @@ import os
 import threading
 from types import ModuleType
 
-_importing = threading.RLock()
-"""Held while a module is imported late. It has to be the process's: so is what it guards, `sys.modules`."""
+importing = threading.RLock()
+"""Held while a module is imported late, so that no fork cuts it in half: `with importing:` around it.
+
+It has to be the process's: so is what it guards, `sys.modules`.
+"""
 
 
 def import_module(name: str) -> ModuleType:
@@ -18,11 +21,11 @@ def import_module(name: str) -> ModuleType:
     thread that is not there: every later use of the module waits for ever (CPython does not mend it, see
     bpo-6721). Resources are imported when they are first used, which may be in any thread.
     """
-    with _importing:
+    with importing:
         return importlib.import_module(name)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_importing.acquire, after_in_parent=_importing.release, after_in_child=_importing.release
+        before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release
     )

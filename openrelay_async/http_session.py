@@ -46,6 +46,7 @@ class HttpSession:
         headers: Mapping[str, str],
         proxy: Secret | None,
         ssl_context: ssl.SSLContext | None,
+        uses_tls: bool,
         made_at: str,
     ) -> None:
         """Take the settings; connections are made when a loop first needs one.
@@ -53,6 +54,7 @@ class HttpSession:
         Args:
             headers: sent with every request.
             proxy: URL of a proxy for all requests; `None` asks the environment.
+            uses_tls: whether a request may need TLS: certificates take long to load.
             made_at: file and line that made the client, for the warning of one that is not closed.
 
         Raises:
@@ -67,6 +69,7 @@ class HttpSession:
         self._proxy = proxy
         self._environment_proxies: dict[str, Secret | None] = {}
         self._ssl_context = ssl_context
+        self._uses_tls = uses_tls or proxy is not None
         self._made_at = made_at
         self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
         self._inherited: list[LoopPool] = []
@@ -117,7 +120,8 @@ class HttpSession:
             pool = self._pools.pop(dead, None)
             if pool is not None:
                 pool.abandon()
-        if self._ssl_context is None and (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        in_environment = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+        if self._ssl_context is None and self._uses_tls and in_environment:
             # aiohttp's own context was made when aiohttp was imported: perhaps before the variable was set.
             self._ssl_context = ssl.create_default_context()
         self._was_used = True

@@ -1,4 +1,7 @@
-"""Asks the service what a credential is, when a refusal or an expiry has to be explained."""
+"""Asks the service what a credential is, when a refusal or an expiry has to be explained.
+
+What reads and explains is imported only then: most calls are not refused.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,10 @@ from datetime import UTC, datetime
 
 from openrelay_async.credentials import Credential
 from openrelay_async.errors import OpenRelayError, PermissionDenied, Unauthenticated
-from openrelay_async.generated.operations import WHOAMI
-from openrelay_async.hooks import Hooks, KeyExpiring, tell
-from openrelay_async.key_access import read_access
+from openrelay_async.fork_guard import importing
+from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.messages import HttpRequest, HttpResponse
-from openrelay_async.refusals import explain_forbidden, explain_unauthenticated
+from openrelay_async.observers import Hooks, tell
 
 logger = logging.getLogger("openrelay_async")
 
@@ -36,6 +38,8 @@ async def explain_refusal(
         ask: used at most once for a credential, however many calls are refused.
         remaining: seconds left of the call.
     """
+    with importing:
+        from openrelay_async.refusals import explain_forbidden, explain_unauthenticated
     if isinstance(error, Unauthenticated) and request.operation.authentication != "none":
         explain_unauthenticated(error, request.operation, None if credential is None else credential.secret)
     if isinstance(error, PermissionDenied):
@@ -65,6 +69,8 @@ def note_access(credential: Credential, response: HttpResponse, hooks: Hooks, no
     Args:
         now: Unix time.
     """
+    with importing:
+        from openrelay_async.key_access import read_access
     access = read_access(response.body.data)
     credential.access = access
     if access is None or access.expires_at is None or credential.expiry_told:
@@ -73,13 +79,19 @@ def note_access(credential: Credential, response: HttpResponse, hooks: Hooks, no
     if left > EXPIRY_NOTICE:
         return
     credential.expiry_told = True
-    event = KeyExpiring(
-        key_id=access.key_id, name=access.key_name, expires_at=access.expires_at, seconds_left=max(left, 0.0)
-    )
     logger.warning(
         "API key %s (%s) expires at %s: rotate it with client.api_keys.rotate()",
         access.key_id,
         credential.secret,
         datetime.fromtimestamp(access.expires_at.timestamp(), UTC).isoformat(timespec="seconds"),
     )
-    tell(hooks.on_key_expiring, event)
+    if hooks.on_key_expiring:
+        from openrelay_async.hooks import KeyExpiring
+
+        event = KeyExpiring(
+            key_id=access.key_id,
+            name=access.key_name,
+            expires_at=access.expires_at,
+            seconds_left=max(left, 0.0),
+        )
+        tell(hooks.on_key_expiring, event)

@@ -13,7 +13,7 @@ import shlex
 import signal
 import stat
 import subprocess
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -24,17 +24,6 @@ from openrelay_async.redaction import Secret, scrub_text
 _LARGEST_FILE = 64 * 1024
 """Bytes; a key has less than 200."""
 _LONGEST_REASON = 200
-
-
-class KeyProvider(Protocol):
-    """Anything that gives the key when asked; asked again after the service refused the last one.
-
-    A provider may have two attributes. `blocks = False` says that asking takes no time, so it is done on
-    the loop; any other synchronous provider is asked in a thread. `check_every` is the number of seconds
-    after which the key is asked for again although it works.
-    """
-
-    def __call__(self) -> str | Secret | Awaitable[str | Secret]: ...
 
 
 class EnvironmentKey:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import inspect
 import math
 import time
+from collections.abc import Awaitable
 from typing import Protocol, overload
 
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.key_providers import EnvironmentKey, FileKey, KeyProvider
 from openrelay_async.off_loop import run_off_loop
 from openrelay_async.redaction import Payload, Secret, scrub_text
 from openrelay_async.single_flight import SingleFlight
 
-__all__ = [
-    "EnvironmentKey",
-    "FileKey",
-    "KeyInput",
-    "KeyProvider",
-    "KeySource",
-    "ProvidedKey",
-    "StaticKey",
-    "conceal_key",
-    "make_key_source",
-]
+
+class KeyProvider(Protocol):
+    """Anything that gives the key when asked; asked again after the service refused the last one.
+
+    A provider may have two attributes. `blocks = False` says that asking takes no time, so it is done on
+    the loop; any other synchronous provider is asked in a thread. `check_every` is the number of seconds
+    after which the key is asked for again although it works.
+    """
+
+    def __call__(self) -> str | Secret | Awaitable[str | Secret]: ...
+
 
 KeyInput = str | Secret | KeyProvider | None
 """What a client takes as `api_key`."""

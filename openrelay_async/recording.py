@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from attrs import field, frozen
-
+from openrelay_async.fork_guard import import_module
 from openrelay_async.messages import HttpResponse
 
-
-@frozen
-class RecordedResponse:
-    """One answer of the service, as it came: body and headers may hold secrets, so repr leaves them out."""
-
-    operation: str
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    """Case-insensitive."""
-    request_id: str | None = field(repr=False)
-    attempts: int
-    """Number of the attempt that this answers, from 1."""
-    body: bytes = field(repr=False)
-    """Decompressed; empty for a download, which is streamed."""
+if TYPE_CHECKING:
+    from openrelay_async.recorded_response import RecordedResponse
 
 
-@frozen(eq=False)
 class _Recorder:
-    owner: object
-    responses: list[RecordedResponse]
+    __slots__ = ("owner", "responses")
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+        self.responses: list[RecordedResponse] = []
 
 
 _recorders: contextvars.ContextVar[tuple[_Recorder, ...]] = contextvars.ContextVar(
@@ -40,7 +30,9 @@ _recorders: contextvars.ContextVar[tuple[_Recorder, ...]] = contextvars.ContextV
 @contextmanager
 def record(owner: object) -> Iterator[list[RecordedResponse]]:
     """Collect the answers to calls of `owner` that the current context makes until the block ends."""
-    recorder = _Recorder(owner, [])
+    # Here, once: calls run in any thread, where a fork could come between.
+    import_module("openrelay_async.recorded_response")
+    recorder = _Recorder(owner)
     token = _recorders.set((*_recorders.get(), recorder))
     try:
         yield recorder.responses
@@ -52,6 +44,8 @@ def keep(owner: object, operation: str, response: HttpResponse, attempt: int) ->
     """Give an answer to the recorders of this context, if there are any."""
     for recorder in _recorders.get():
         if recorder.owner is owner:
+            from openrelay_async.recorded_response import RecordedResponse  # most programs record nothing
+
             recorder.responses.append(
                 RecordedResponse(
                     operation=operation,

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Never, Self, SupportsIndex, overload
 
-from openrelay_async.key_shapes import find_credentials
+from openrelay_async.fork_guard import importing
 from openrelay_async.unset import Unset
 
 SHORTEST_SHOWN = 24
@@ -203,6 +203,8 @@ def scrub_text(text: str, known: Iterable[Secret] = ()) -> str:
     for secret in known:
         if secret and secret._plaintext is not None and secret._plaintext in text:
             text = text.replace(secret._plaintext, repr(secret))
+    with importing:
+        from openrelay_async.key_shapes import find_credentials  # its expressions take long to compile
     places = find_credentials(text)
     if not places:
         return text

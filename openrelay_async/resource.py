@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
-from openrelay_async.download import DownloadCall
 from openrelay_async.operation import Operation
 from openrelay_async.pagination import PagedCall
 from openrelay_async.redaction import Secret
 from openrelay_async.transport import Transport
 from openrelay_async.wire import Field
+
+if TYPE_CHECKING:
+    from openrelay_async.download import DownloadCall
 
 T = TypeVar("T")
 

@@ -27,7 +27,7 @@ LONGEST_TEXT = 500
 LONGEST_CODE = 100
 """Characters kept of an error's code and request id: the real ones are words such as `NAME_TAKEN`."""
 
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL_CHARACTERS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 """What a terminal or a log would obey, or could not write. Line ends stay: a message may have lines."""
 
 _MOST_DETAILS = 32
@@ -49,14 +49,14 @@ def invalid_response(message: str, request: HttpRequest, response: HttpResponse)
     )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ErrorBody:
     """What the body of an error says, as it came: scrub it before it goes anywhere."""
 
-    message: str = field(default="", repr=False)
-    code: str | None = field(default=None, repr=False)
-    request_id: str | None = field(default=None, repr=False)
-    fields: Mapping[str, object] = field(factory=dict[str, object], repr=False)
+    message: str = ""
+    code: str | None = None
+    request_id: str | None = None
+    fields: Mapping[str, object] = field(factory=dict[str, object])
 
 
 _NO_BODY = ErrorBody()
@@ -100,7 +100,7 @@ def _clean_word(text: str, known: tuple[Secret, ...]) -> str:
 
 
 def _clean_text(text: str, known: tuple[Secret, ...]) -> str:
-    return _CONTROL_CHARACTERS.sub(" ", scrub_text(text[:8192], known))[:LONGEST_TEXT]
+    return re.sub(_CONTROL_CHARACTERS, " ", scrub_text(text[:8192], known))[:LONGEST_TEXT]
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:

@@ -9,14 +9,11 @@ from datetime import UTC, datetime
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-_DATES = tuple(
-    re.compile(form, re.ASCII | re.IGNORECASE)
-    for form in (
-        # The three forms of RFC 9110, section 5.6.7: today's, that of RFC 850, and that of C's asctime.
-        rf"[a-z]{{3}}, (?P<day>\d\d) (?P<month>[a-z]{{3}}) (?P<year>\d{{4}}) {_TIME} (?:GMT|UTC|\+0000)",
-        rf"[a-z]{{6,9}}, (?P<day>\d\d)-(?P<month>[a-z]{{3}})-(?P<year>\d\d) {_TIME} (?:GMT|UTC)",
-        rf"[a-z]{{3}} (?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
-    )
+_DATES = (
+    # The three forms of RFC 9110, section 5.6.7: today's, that of RFC 850, and that of C's asctime.
+    rf"[a-z]{{3}}, (?P<day>\d\d) (?P<month>[a-z]{{3}}) (?P<year>\d{{4}}) {_TIME} (?:GMT|UTC|\+0000)",
+    rf"[a-z]{{6,9}}, (?P<day>\d\d)-(?P<month>[a-z]{{3}})-(?P<year>\d\d) {_TIME} (?:GMT|UTC)",
+    rf"[a-z]{{3}} (?P<month>[a-z]{{3}}) (?P<day>[ \d]\d) {_TIME} (?P<year>\d{{4}})",
 )
 
 
@@ -43,7 +40,8 @@ def parse_retry_after(value: str | None, *, date: str | None, now: float) -> flo
 
 def _parse_http_date(text: str, now: float) -> float | None:
     for form in _DATES:
-        found = form.fullmatch(text)
+        # Compiled only when a service first sends a date.
+        found = re.fullmatch(form, text, re.ASCII | re.IGNORECASE)
         if found is not None:
             break
     else:

@@ -24,7 +24,7 @@ from openrelay_async.errors import (
 )
 from openrelay_async.generated.models.account import Whoami
 from openrelay_async.generated.models.api_keys import ApiKeySummary, KeyBudgetRequest
-from openrelay_async.generated.operations import WHOAMI
+from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.generated.resources.api_keys import ApiKeys
 from openrelay_async.key_source import StaticKey
 from openrelay_async.off_loop import run_off_loop

@@ -26,7 +26,7 @@ from openrelay_async.errors import (
     OpenRelayError,
     RequestTimeout,
 )
-from openrelay_async.generated.operations import WHOAMI
+from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.key_inquiry import explain_refusal, note_access
 from openrelay_async.key_source import KeySource
 from openrelay_async.loop_pool import LoopPool

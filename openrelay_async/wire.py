@@ -30,8 +30,9 @@ Kind = str | tuple[str, "Kind"]
 # What every JSON reader of the service keeps exactly.
 _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
 _DEEPEST = 100
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# Compiled when they are first needed: most calls send no time.
+_RFC_3339 = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
+_DATE = r"\d{4}-\d\d-\d\d"
 
 
 @runtime_checkable
@@ -42,14 +43,14 @@ class WireModel(attrs.AttrsInstance, Protocol):
     """Attribute, wire name, kind, whether it is required, whether null is a value of its own."""
 
 
-_WORD_END = re.compile(r"([a-z0-9])([A-Z])")
-_ACRONYM_END = re.compile(r"([A-Z]+)([A-Z][a-z])")
+_WORD_END = r"([a-z0-9])([A-Z])"
+_ACRONYM_END = r"([A-Z]+)([A-Z][a-z])"
 
 
 @functools.cache
 def snake_case(wire_name: str) -> str:
     """Return the argument's name for a wire name: `gpuModelId` → `gpu_model_id`."""
-    words = _ACRONYM_END.sub(r"\1_\2", _WORD_END.sub(r"\1_\2", wire_name))
+    words = re.sub(_ACRONYM_END, r"\1_\2", re.sub(_WORD_END, r"\1_\2", wire_name))
     return words.lower().replace("-", "_")
 
 
@@ -131,7 +132,7 @@ def encode_time(value: object, name: str) -> object:
     An empty text is how a time is cleared.
     """
     if isinstance(value, str):
-        if value and not _RFC_3339.fullmatch(value):
+        if value and not re.fullmatch(_RFC_3339, value, re.ASCII):
             raise ValueError(f"{name} must be an RFC 3339 time with an offset: 2026-11-23T16:05:09Z")
         return value
     if isinstance(value, datetime):
@@ -146,7 +147,7 @@ def encode_time(value: object, name: str) -> object:
 
 def encode_date(value: object, name: str) -> object:
     if isinstance(value, str):
-        if value and not _DATE.fullmatch(value):
+        if value and not re.fullmatch(_DATE, value, re.ASCII):
             raise ValueError(f"{name} must be a date such as 2026-11-23")
         return value
     if isinstance(value, date) and not isinstance(value, datetime):

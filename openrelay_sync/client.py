@@ -8,14 +8,12 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, overload
 
-from openrelay_async.bulk_calls import BulkResult, bulk
 from openrelay_async.client import AsyncClient
 from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import PoolLimits
-from openrelay_async.fork_guard import import_module
+from openrelay_async.fork_guard import import_module, importing
 from openrelay_async.key_source import KeyInput
 from openrelay_async.pacing import SharedPace
-from openrelay_async.recording import RecordedResponse
 from openrelay_async.retry import RetryPolicy
 from openrelay_async.unset import UNSET, Unset
 from openrelay_sync.exit_care import ExitCare
@@ -23,6 +21,8 @@ from openrelay_sync.loop_thread import LoopThread
 from openrelay_sync.resource import SyncResource
 
 if TYPE_CHECKING:
+    from openrelay_async.bulk_calls import BulkResult
+    from openrelay_async.recorded_response import RecordedResponse
     from openrelay_sync.generated.resources.access import Access
     from openrelay_sync.generated.resources.account import Account
     from openrelay_sync.generated.resources.api_keys import ApiKeys
@@ -327,4 +327,6 @@ class Client:
 async def _bulk(
     client: AsyncClient, make_calls: Callable[[AsyncClient], Iterable[Awaitable[T]]], limit: int
 ) -> BulkResult[T]:
+    with importing:
+        from openrelay_async.bulk_calls import bulk  # seldom needed
     return await bulk(make_calls(client), limit=limit)

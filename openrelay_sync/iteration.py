@@ -8,14 +8,14 @@ from contextlib import aclosing, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from openrelay_async.download import DownloadCall
 from openrelay_async.errors import BridgeError
-from openrelay_async.frames import list_to_frame
 from openrelay_async.pagination import Page, PagedCall
 from openrelay_sync.resource import Bridge
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from openrelay_async.download import DownloadCall
 
 T = TypeVar("T")
 
@@ -90,6 +90,8 @@ class SyncPagedCall(Generic[T]):
 
     def to_pandas(self) -> DataFrame:
         """Return every item in a pandas `DataFrame`, see `list_to_frame`."""
+        from openrelay_async.frames import list_to_frame  # pandas is an extra
+
         return list_to_frame(self.all())
 
     def first(self) -> T | None:

@@ -1,6 +1,8 @@
-"""The generated table of operations."""
+"""The generated tables of operations: one a resource, and one of all."""
 
 from __future__ import annotations
+
+from itertools import groupby
 
 from attrs import frozen
 from jinja2 import Environment
@@ -11,6 +13,7 @@ from .forms import Description, IdempotencyKey, Operation, Pagination
 from .spell import quote
 
 PATH = "openrelay_async/generated/operations.py"
+ROWS = "openrelay_async/generated/operation_rows"
 _BY_CURSOR = Pagination("cursor", "items", "cursor", "nextCursor", None, "limit", None)
 
 
@@ -26,11 +29,25 @@ def constant_name(operation: Operation) -> str:
 
 
 def render_operations(description: Description, templates: Environment, banner: str) -> dict[str, str]:
-    rows = [
-        OperationRow(constant_name(each), _spell_arguments(each))
-        for each in sorted(description.operations, key=lambda each: (each.resource, each.method))
-    ]
-    return {PATH: templates.get_template("operations.py.jinja").render(operations=rows, banner=banner)}
+    ordered = sorted(description.operations, key=lambda each: (each.resource, each.method))
+    tables = {
+        resource: [OperationRow(constant_name(each), _spell_arguments(each)) for each in operations]
+        for resource, operations in groupby(ordered, key=lambda each: each.resource)
+    }
+    title = "The operations of each resource."
+    files = {
+        PATH: templates.get_template("operations.py.jinja").render(tables=tables.items(), banner=banner),
+        f"{ROWS}/__init__.py": templates.get_template("package.py.jinja").render(title=title, banner=banner),
+    }
+    for resource, rows in tables.items():
+        files[f"{ROWS}/{resource}.py"] = templates.get_template("operation_rows.py.jinja").render(
+            resource=resource,
+            operations=rows,
+            uses_both=any("_BOTH" in row.arguments for row in rows),
+            uses_cursor=any("_BY_CURSOR" in row.arguments for row in rows),
+            banner=banner,
+        )
+    return files
 
 
 def _spell_arguments(each: Operation) -> str:

@@ -200,7 +200,6 @@ def _list_imports(methods: Iterable[Method], waiting: WaitMethods | None, layout
         **STANDARD,
         **models,
         "openrelay_async.download": ("DownloadCall",),
-        "openrelay_async.generated": ("operations",),
         "openrelay_async.pagination": ("PagedCall",),
         "openrelay_async.resource": ("Calls", "FileSource", "Resource"),
         "openrelay_async.wire": encoders,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from openrelay_async.generated.models.account import Whoami
-from openrelay_async.generated.operations import WHOAMI
+from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.generated.resources.access import Access as GeneratedAccess
 from openrelay_async.operation import Operation
 from openrelay_async.scope_rules import allows

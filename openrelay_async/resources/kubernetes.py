@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, overload
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.kubernetes import KubernetesNodePool
+from openrelay_async.generated.operation_rows import kubernetes as operations
 from openrelay_async.generated.resources.kubernetes import AnyCluster
 from openrelay_async.generated.resources.kubernetes import Kubernetes as GeneratedKubernetes
 from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT

@@ -9,6 +9,7 @@ from __future__ import annotations
 LAYERS: dict[str, list[str]] = {
     "values": [
         "version",
+        "fork_guard",
         "unset",
         "key_shapes",
         "redaction",
@@ -16,7 +17,6 @@ LAYERS: dict[str, list[str]] = {
         "errors",
         "clock",
         "operation",
-        "fork_guard",
     ],
     "pure policy: no await, no I/O": [
         "config",
@@ -37,10 +37,12 @@ LAYERS: dict[str, list[str]] = {
         "signatures",
         "key_destination",
         "hooks",
+        "observers",
     ],
     "credentials": ["single_flight", "off_loop", "credentials", "key_providers", "key_source"],
     "what is generated from the description, first part": [
         "generated",
+        "generated.operation_rows.*",
         "generated.operations",
         "generated.models.*",
         "generated.orders",
@@ -58,6 +60,7 @@ LAYERS: dict[str, list[str]] = {
         "key_inquiry",
         "retry",
         "responses",
+        "recorded_response",
         "recording",
     ],
     "I/O": [

@@ -18,7 +18,7 @@ from openrelay_async.calls import ClientCalls
 from openrelay_async.credentials import Credential
 from openrelay_async.emulator import Emulator
 from openrelay_async.errors import Unauthenticated
-from openrelay_async.generated.operations import WHOAMI
+from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.key_source import ProvidedKey, StaticKey
 from openrelay_async.messages import HttpRequest, HttpResponse
 from openrelay_async.redaction import HeaderValue, Payload

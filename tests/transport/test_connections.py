@@ -247,6 +247,16 @@ async def test_a_private_authority_works_with_ssl_cert_file(
         await client.vms.get("vm_1")
 
 
+async def test_no_certificates_are_loaded_for_a_service_without_tls(monkeypatch: pytest.MonkeyPatch):
+    """It takes longer than all else that a first call to an emulator does."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    made: list[object] = []
+    monkeypatch.setattr(ssl, "create_default_context", lambda: made.append(1))
+    async with serving(answering((200, VM))) as server, make_client(server) as client:
+        await client.vms.get("vm_1")
+    assert made == []
+
+
 async def test_a_certificate_that_is_not_trusted_is_said_to_be_so_at_once(server_tls: ssl.SSLContext):
     """R2.6: the next attempt would fail the same way; nothing was sent."""
     watcher = Watcher()

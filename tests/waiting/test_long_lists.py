@@ -8,7 +8,7 @@ import pytest
 
 from openrelay_async.errors import WaitTimeout
 from openrelay_async.fleets import Fleet
-from openrelay_async.generated.operations import LIST_ORG_VMS
+from openrelay_async.generated.operation_rows.vms import LIST_ORG_VMS
 from openrelay_async.lifecycles import VMS
 from openrelay_async.models import VmSummary
 from openrelay_async.pagination import Page, PagedCall

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.access import (
     AccessDecision,
     AuthzCatalog,
@@ -19,6 +18,7 @@ from openrelay_async.generated.models.access import (
     EffectiveAccess,
     PolicyValidation,
 )
+from openrelay_async.generated.operation_rows import access as operations
 from openrelay_async.resource import Resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wire import array, encode_boolean, encode_integer, encode_string, encode_time

@@ -9,7 +9,6 @@ import builtins
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.api_keys import (
     ApiKeySummary,
     CreateApiKeyResult,
@@ -17,6 +16,7 @@ from openrelay_async.generated.models.api_keys import (
     KeyBudgetRequest,
 )
 from openrelay_async.generated.models.shared import KeyRestrictions
+from openrelay_async.generated.operation_rows import api_keys as operations
 from openrelay_async.resource import Resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wire import array, encode_boolean, encode_integer, encode_string, record

@@ -9,8 +9,8 @@ import builtins
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.batches import BatchObject
+from openrelay_async.generated.operation_rows import batches as operations
 from openrelay_async.pagination import PagedCall
 from openrelay_async.resource import Calls, Resource
 from openrelay_async.unset import UNSET, Unset

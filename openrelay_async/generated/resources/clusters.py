@@ -9,8 +9,8 @@ import builtins
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.clusters import ClusterDetail, ClusterSummary
+from openrelay_async.generated.operation_rows import clusters as operations
 from openrelay_async.pagination import PagedCall
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resource import Calls, Resource

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.dedicated_endpoints import (
     DedicatedEndpointCustomer,
     DedicatedEndpointEvent,
     InferenceMetrics,
 )
+from openrelay_async.generated.operation_rows import dedicated_endpoints as operations
 from openrelay_async.pagination import PagedCall
 from openrelay_async.resource import Resource
 from openrelay_async.wire import encode_string

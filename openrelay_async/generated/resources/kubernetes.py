@@ -9,7 +9,6 @@ import builtins
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast, overload
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.kubernetes import (
     CreateKubernetesNodePoolRequest,
     KubernetesCluster,
@@ -24,6 +23,7 @@ from openrelay_async.generated.models.kubernetes import (
     KubernetesNodePoolSku,
     KubernetesNodeSummary,
 )
+from openrelay_async.generated.operation_rows import kubernetes as operations
 from openrelay_async.pagination import PagedCall
 from openrelay_async.resource import Calls, Resource
 from openrelay_async.unset import UNSET, Unset

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.organizations import (
     Invite,
     Member,
@@ -16,6 +15,7 @@ from openrelay_async.generated.models.organizations import (
     VerificationNoteResult,
 )
 from openrelay_async.generated.models.shared import BootstrapResult
+from openrelay_async.generated.operation_rows import organizations as operations
 from openrelay_async.resource import Resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wire import encode_string

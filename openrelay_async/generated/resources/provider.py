@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.provider import (
     ProviderEarnings,
     ProviderNode,
@@ -19,6 +18,7 @@ from openrelay_async.generated.models.provider import (
     ProvisioningTokenItem,
     ReclaimSpotWorkloadsResult,
 )
+from openrelay_async.generated.operation_rows import provider as operations
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resource import Resource
 from openrelay_async.unset import UNSET, Unset

@@ -9,8 +9,8 @@ import builtins
 from collections.abc import Mapping
 from typing import Literal
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.registry_credentials import RegistryCredentialSummary
+from openrelay_async.generated.operation_rows import registry_credentials as operations
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resource import Resource
 from openrelay_async.wire import encode_secret, encode_string, mapping

@@ -9,9 +9,9 @@ import builtins
 from collections.abc import Sequence
 from datetime import datetime
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.reservations import NodeGpuUnitItem
 from openrelay_async.generated.models.shared import NodeReservation
+from openrelay_async.generated.operation_rows import reservations as operations
 from openrelay_async.resource import Resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wire import array, encode_boolean, encode_string, encode_time

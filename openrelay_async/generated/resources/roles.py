@@ -8,8 +8,8 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.roles import Role
+from openrelay_async.generated.operation_rows import roles as operations
 from openrelay_async.resource import Resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wire import array, encode_string

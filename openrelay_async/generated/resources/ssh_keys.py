@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import builtins
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.ssh_keys import SshKeySummary
+from openrelay_async.generated.operation_rows import ssh_keys as operations
 from openrelay_async.resource import Resource
 from openrelay_async.wire import encode_string
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.transfers import PendingCount, TargetOrg, TransferItem, TransferRequest
+from openrelay_async.generated.operation_rows import transfers as operations
 from openrelay_async.resource import Resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wire import array, encode_string

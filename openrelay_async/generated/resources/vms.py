@@ -10,9 +10,9 @@ import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast, overload
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.shared import GuestLogs, VmSummary
 from openrelay_async.generated.models.vms import TelegramLinkResult, VmBurn, VmDetail, VmMetrics, VmSshKeyItem
+from openrelay_async.generated.operation_rows import vms as operations
 from openrelay_async.pagination import PagedCall
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resource import Calls, Resource

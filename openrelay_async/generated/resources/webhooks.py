@@ -9,7 +9,6 @@ import builtins
 from collections.abc import Sequence
 from typing import Literal
 
-from openrelay_async.generated import operations
 from openrelay_async.generated.models.webhooks import (
     WebhookDeliveryItem,
     WebhookSecret,
@@ -18,6 +17,7 @@ from openrelay_async.generated.models.webhooks import (
     WebhookUpdateResult,
     WebhookWithSecret,
 )
+from openrelay_async.generated.operation_rows import webhooks as operations
 from openrelay_async.resource import Resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wire import array, encode_boolean, encode_integer, encode_string
