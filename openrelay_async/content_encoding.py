@@ -40,12 +40,15 @@ class ContentDecoder:
         Raises:
             MalformedBodyError: it is not what the header says.
         """
-        while data:
+        has_more = bool(data)
+        while has_more:
             if self._zlib.eof:
                 # RFC 1952: a gzip file is any number of members, one after the other.
                 self._zlib = zlib.decompressobj(_DETECT)
             piece = self._decompress(data, most)
             data = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
+            # A full piece may not have been all that zlib had to give for what it has read.
+            has_more = bool(data) or (len(piece) == most and not self._zlib.eof)
             if piece:
                 yield piece
 

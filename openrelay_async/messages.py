@@ -78,7 +78,7 @@ class HttpResponse:
     stream: BodyStream | None = field(default=None, repr=False)
 
 
-@frozen
+@frozen(eq=False)
 class AttemptFailure:
     """Why an attempt has no answer."""
 

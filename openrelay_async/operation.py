@@ -11,7 +11,7 @@ PaginationStyle = Literal["cursor", "after", "offset"]
 Authentication = Literal["required", "optional", "none"]
 
 
-@frozen
+@frozen(eq=False)
 class Pagination:
     """How an operation's list is divided into pages."""
 
@@ -31,7 +31,7 @@ class Pagination:
     """Items a page where the caller does not say (style `offset`)."""
 
 
-@frozen
+@frozen(eq=False)
 class IdempotencyKey:
     """Where an operation takes its idempotency key."""
 
@@ -39,7 +39,7 @@ class IdempotencyKey:
     name: str
 
 
-@frozen
+@frozen(eq=False)
 class Operation:
     """One operation of the API, by the names of the OpenAPI description."""
 

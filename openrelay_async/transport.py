@@ -42,7 +42,7 @@ _REFUSALS = frozenset({401, 403})
 _ONE_ATTEMPT = RetryPolicy(max_attempts=1)
 
 
-@frozen
+@frozen(eq=False)
 class Progress:
     """How far a call has come when it is decided what follows."""
 

@@ -7,7 +7,7 @@ import gzip
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from openrelay_async.content_encoding import (
@@ -25,6 +25,7 @@ COMPRESSORS = {
 HEADERS = {"gzip": "gzip", "zlib": "deflate", "raw": "deflate"}
 
 
+@example(parts=[bytes.fromhex("00000000909090919090")], kind="raw", step=2, most=1)
 @given(
     st.lists(st.binary(max_size=2000), min_size=1, max_size=3),
     st.sampled_from(sorted(COMPRESSORS)),
