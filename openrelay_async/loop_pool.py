@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 import ssl
 import sys
 import weakref
@@ -24,6 +23,9 @@ from openrelay_async.connector import PoolConnector
 from openrelay_async.exchange import NO_LIMIT, Exchange
 from openrelay_async.resolver import OffLoopResolver
 from openrelay_async.slots import Slots
+
+FOR_EVER = 365 * 86400.0
+"""Seconds that stand for no limit: not all versions of aiohttp 3.14 keep a connection without one."""
 
 LOOK_AFTER = 60.0
 """Seconds between two looks whether the client of a pool still exists."""
@@ -69,7 +71,7 @@ class LoopPool:
         # The queue before aiohttp is ours (`slots`), so its own must never be the shorter one.
         self.connector = PoolConnector(
             limit=0,
-            keepalive_timeout=None if limits.idle == math.inf else limits.idle,
+            keepalive_timeout=min(limits.idle, FOR_EVER),
             ssl=True if ssl_context is None else ssl_context,
             # aiohttp would take another one as soon as aiodns is installed.
             resolver=OffLoopResolver(),
