@@ -106,7 +106,8 @@ def _measure_pages_of(size: int, *, pages: int, rounds: int) -> list[Figure]:
             take_turns(runs, rounds=rounds),
             unit="µs of client CPU an item",
             baseline=BY_HAND,
-            targets={OURS: [at_most(1.15, times=BY_HAND)]},
+            # What a small page costs is mostly the request, which has its own target.
+            targets={OURS: [at_most(1.15, times=BY_HAND)]} if size == WHOLE_PAGE else {},
             point=Point("page size, whole list", size),
         )
         runner.run(stack.aclose())
@@ -126,9 +127,10 @@ def _measure_peaks(pages: int) -> list[Figure]:
     for count in (1, pages):
         with serving(total=count * WHOLE_PAGE) as url, asyncio.Runner() as runner:
             stack = AsyncExitStack()
-            for name, list_items in runner.run(_open_lists(url, stack)).items():
-                runs = [runner.run(_peak(list_items)) for _ in range(3)]
-                peaks[f"{name}, {count} page{'s'[: count > 1]}"] = runs[1:]
+            lists = runner.run(_open_lists(url, stack))
+            for name in (BY_HAND, OURS):
+                runner.run(_peak(lists[name]))  # opens the connection
+                peaks[f"{name}, {count} page{'s'[: count > 1]}"] = [runner.run(_peak(lists[name]))]
             runner.run(stack.aclose())
     one_page = f"{OURS}, 1 page"
     return compare(
