@@ -112,7 +112,7 @@ def _time(decode: Decode, body: bytes, size: int, items: int) -> float:
 
 def measure(*, quick: bool) -> list[Figure]:
     """Measure µs of CPU an item, JSON text to models, for pages of 1,000 and smaller ones."""
-    rounds, items = (5, 3_000) if quick else (11, 15_000)
+    rounds, items = (4, 2_000) if quick else (11, 15_000)
     figures = []
     for size in (*OTHER_PAGES, WHOLE_PAGE):
         is_whole = size == WHOLE_PAGE

@@ -17,7 +17,7 @@ from attrs import frozen
 ROOT = Path(__file__).resolve().parents[1]
 
 _ENVIRONMENT = {
-    # Without bytecode every import would be a compilation; with a key or an address of the caller's, another client.
+    # Without bytecode every import would be a compilation; the caller's key and address are not for these.
     name: value
     for name, value in os.environ.items()
     if name not in ("PYTHONDONTWRITEBYTECODE", "PYTHONDEVMODE") and not name.startswith("OPENRELAY_")

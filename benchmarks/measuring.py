@@ -21,11 +21,13 @@ class Point:
     curve: str
     """Such as `concurrency`."""
     x: float
+    series: str | None = None
+    """The line that it belongs to, where that is not the contender's name."""
 
 
 @frozen
 class Figure:
-    """What a contender needed, how that compares with the baseline of the same rounds, and with its targets."""
+    """What a contender needed, set against the baseline of the same rounds and against targets."""
 
     benchmark: str
     contender: str

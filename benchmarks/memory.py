@@ -30,7 +30,7 @@ asyncio.run(main())
 
 def measure(*, quick: bool) -> list[Figure]:
     """Measure MiB of resident memory: at the end after one call, at its highest for lists."""
-    return _measure_one_call(2 if quick else 5) + _measure_lists(quick=quick)
+    return _measure_one_call(1 if quick else 5) + _measure_lists(quick=quick)
 
 
 def _measure_one_call(rounds: int) -> list[Figure]:

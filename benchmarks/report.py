@@ -29,9 +29,8 @@ def render_table(figures: Sequence[Figure]) -> str:
             compared = f"; 1 = {figure.baseline}" if figure.baseline else ""
             lines.append(f"\n{shown}  ({figure.unit}{compared})")
         ratio = "" if figure.ratio is None else f"{figure.ratio:.3f}"
-        line = (
-            f"  {figure.contender:40} {ratio:>8}   {figure.median:10.2f}  {figure.low:9.2f}…{figure.high:<9.2f}"
-        )
+        spread = f"{figure.median:10.2f}  {figure.low:9.2f}…{figure.high:<9.2f}"
+        line = f"  {figure.contender:40} {ratio:>8}   {spread}"
         verdicts = [_say(verdict) for verdict in figure.verdicts] or [""]
         lines.append(f"{line}  {verdicts[0]}".rstrip())
         lines += [f"{'':{len(line)}}  {verdict}" for verdict in verdicts[1:]]
@@ -48,6 +47,13 @@ def render_summary(figures: Sequence[Figure]) -> str:
         for figure, verdict in missed
     ]
     return "\n".join(lines)
+
+
+def describe_versions() -> str:
+    """Return in a line what the figures were measured with."""
+    return f"Python {platform.python_version()}, " + ", ".join(
+        f"{name} {version(name)}" for name in _MEASURED_WITH
+    )
 
 
 def describe_machine() -> dict[str, object]:

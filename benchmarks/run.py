@@ -8,16 +8,14 @@ absolute figures beside them do not. The figures go to `benchmarks/results/`: `l
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import version
 
 from benchmarks.machine import CORES, pin_client
 from benchmarks.measuring import Figure
-from benchmarks.report import render_summary, render_table, save
+from benchmarks.report import describe_versions, render_summary, render_table, save
 
 SUITES = (
     "per_request",
@@ -53,8 +51,7 @@ def main() -> int:
         print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     seconds = time.monotonic() - began
     print(render_table(figures))
-    print(f"\nPython {platform.python_version()}, aiohttp {version('aiohttp')}, "
-          f"openrelay-sdk {version('openrelay-sdk')}, cores {CORES.client}/{CORES.server}, {seconds:.0f} s")  # fmt: skip
+    print(f"\n{describe_versions()}, cores {CORES.client} and {CORES.server}, {seconds:.0f} s")
     name = "+".join([*options.suites, *(["quick"] if options.quick else [])]) or "latest"
     path = save(figures, name, seconds=seconds)
     if not options.quick:

@@ -38,16 +38,16 @@ from openrelay_sync import Client
 with Client("{KEY}", base_url=sys.argv[1]) as client:
     client.vms.get("{VM_ID}")
 """
-_TOUCH_MODELS = f"""
+_TOUCH_MODELS = """
 import time, attrs, orjson, openrelay_async, openrelay_async.models as models
 # What every process that makes a call has loaded, whichever model it uses.
 import openrelay_async.client, openrelay_async.model
-names = {{names}} or models.__all__
+names = {names} or models.__all__
 began = time.process_time()
 for name in names:
     model = getattr(models, name)
     getattr(model, "reader", None)
-{{use}}
+{use}
 print((time.process_time() - began) * 1e3)
 """
 TOUCH_FIRST = _TOUCH_MODELS.format(names=["VmSummary"], use=f"model.from_wire({VM!r})")
@@ -57,8 +57,10 @@ TOUCH_ALL = _TOUCH_MODELS.format(names=[], use="")
 
 def measure(*, quick: bool) -> list[Figure]:
     """Measure CPU milliseconds of whole processes, and of the first models within one."""
-    rounds = 5 if quick else 15
-    return _measure_imports(rounds, has_peers=not quick) + _measure_first_calls(rounds) + _measure_models(rounds)
+    rounds = 3 if quick else 15
+    return (
+        _measure_imports(rounds, has_peers=not quick) + _measure_first_calls(rounds) + _measure_models(rounds)
+    )
 
 
 def _measure_imports(rounds: int, *, has_peers: bool) -> list[Figure]:
