@@ -85,7 +85,7 @@ def _list_decoders(*, is_whole: bool) -> dict[str, Decode]:
     decoders: dict[str, Decode] = {
         LIMIT: struct.decode,
         OURS: lambda body: structure_list(orjson.loads(body)["items"], VmSummary),
-        OFFICIAL: lambda body: OfficialPage.from_dict(orjson.loads(body)),
+        OFFICIAL: lambda body: OfficialPage.from_dict(json.loads(body)),  # as its `response.json()` does
     }
     if is_whole:
         plain = cattrs.Converter()
@@ -94,7 +94,7 @@ def _list_decoders(*, is_whole: bool) -> dict[str, Decode]:
         decoders["json.loads and our models"] = lambda body: structure_list(
             json.loads(body)["items"], VmSummary
         )
-        decoders["official, json.loads as it does"] = lambda body: OfficialPage.from_dict(json.loads(body))
+        decoders["official, if it used orjson"] = lambda body: OfficialPage.from_dict(orjson.loads(body))
         decoders["cattrs as it comes"] = lambda body: plain.structure(
             orjson.loads(body)["items"], list[PlainVm]
         )

@@ -53,6 +53,16 @@ def _pin(core: int | None) -> None:
         os.sched_setaffinity(0, {core})
 
 
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of those it has run to their end."""
+    return _cpu_of(resource.RUSAGE_SELF) + _cpu_of(resource.RUSAGE_CHILDREN)
+
+
+def _cpu_of(who: int) -> float:
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime
+
+
 def run_program(code: str, *arguments: str) -> bytes:
     """Run Python source in a new process and return what it prints."""
     return _run("-c", code, *arguments)
@@ -78,10 +88,9 @@ def time_program(code: str, *arguments: str) -> Callable[[], float]:
     """
 
     def run() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = _cpu_of(resource.RUSAGE_CHILDREN)
         run_program(code, *arguments)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return (after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime) * 1e3
+        return (_cpu_of(resource.RUSAGE_CHILDREN) - before) * 1e3
 
     return run
 

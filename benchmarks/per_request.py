@@ -31,6 +31,7 @@ CHEAPER_THAN_OFFICIAL = {1: 5, 64: 12, 512: 20}
 QUICK = (BY_HAND, TUNED, OURS)
 PEERS = (BY_HAND, JSON_LOADS, TUNED, OURS)
 SLOW_PEERS = (HTTPX, OFFICIAL, OFFICIAL_WITHOUT_SNIFFIO)
+SLOW_ROUNDS = 5
 UNIT = "µs of client CPU a request"
 
 
@@ -54,7 +55,7 @@ def _run(runner: asyncio.Runner, name: str, call: Call, requests: int, callers: 
 
 def _count(name: str, requests: int, callers: int) -> int:
     """Return how many requests to make: the slow ones need fewer for as good a figure."""
-    return max(requests // 15 if name in SLOW_PEERS else requests, callers)
+    return max(requests // 20 if name in SLOW_PEERS else requests, callers)
 
 
 def _targets(callers: int, *, has_official: bool) -> list[Target]:
@@ -83,7 +84,7 @@ def _measure_on(
             }
             figures += compare(
                 f"one vms.get, {callers} at once, {loop_name}",
-                take_turns(runs, rounds=rounds),
+                take_turns(runs, rounds=rounds, fewer=dict.fromkeys(SLOW_PEERS, SLOW_ROUNDS)),
                 unit=UNIT,
                 baseline=BY_HAND,
                 targets={OURS: _targets(callers, has_official=OFFICIAL in names)},
@@ -95,7 +96,7 @@ def _measure_on(
 
 def measure(*, quick: bool) -> list[Figure]:
     """Measure on asyncio's loop and on uvloop; in a quick run without the slow peers."""
-    rounds, requests = (4, 200) if quick else (7, 2500)
+    rounds, requests = (4, 200) if quick else (7, 2000)
     on_asyncio = QUICK if quick else PEERS + SLOW_PEERS
     return [
         *_measure_on(asyncio.new_event_loop, "asyncio", on_asyncio, rounds=rounds, requests=requests),

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 
-from benchmarks.machine import CORES, pin_client
+from benchmarks.machine import CORES, cpu_seconds, pin_client
 from benchmarks.measuring import Figure
 from benchmarks.report import describe_versions, render_summary, render_table, save
 
@@ -45,10 +45,11 @@ def main() -> int:
     figures: list[Figure] = []
     began = time.monotonic()
     for name in options.suites or SUITES:
-        started = time.monotonic()
+        started, cpu_started = time.monotonic(), cpu_seconds()
         measure: Callable[..., list[Figure]] = import_module(f"benchmarks.{name}").measure
         figures += measure(quick=options.quick)
-        print(f"{name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        took, cpu = time.monotonic() - started, cpu_seconds() - cpu_started
+        print(f"{name}: {took:.0f} s, {cpu:.0f} of them busy", file=sys.stderr, flush=True)
     seconds = time.monotonic() - began
     print(render_table(figures))
     print(f"\n{describe_versions()}, cores {CORES.client} and {CORES.server}, {seconds:.0f} s")
