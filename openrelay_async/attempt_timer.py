@@ -11,9 +11,26 @@ import asyncio
 import contextvars
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 SHORTEST_PAUSE = 0.005
 """Seconds between two looks at all limits: many that end close together are found by one look."""
+
+
+class TimeLimit(Protocol):
+    """Something that ends when its time is up."""
+
+    def due(self) -> float:
+        """Return the loop's time at which it ends if nothing happens until then."""
+        ...
+
+    def is_moving(self) -> bool:
+        """Return, when it is due, whether it begins anew instead."""
+        ...
+
+    def expire(self) -> None:
+        """End it."""
+        ...
 
 
 class Limits:
@@ -23,16 +40,16 @@ class Limits:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._running: set[AttemptTimer] = set()
+        self._running: set[TimeLimit] = set()
         self._handle: asyncio.TimerHandle | None = None
         self._due = math.inf
 
-    def add(self, timer: AttemptTimer, due: float) -> None:
+    def add(self, timer: TimeLimit, due: float) -> None:
         self._running.add(timer)
         if due < self._due:
             self._arm(due)
 
-    def remove(self, timer: AttemptTimer) -> None:
+    def remove(self, timer: TimeLimit) -> None:
         self._running.discard(timer)
 
     def _arm(self, due: float) -> None:
@@ -47,8 +64,7 @@ class Limits:
         following = math.inf
         for timer in tuple(self._running):
             due = timer.due()
-            if due <= now and timer.moves is not None and timer.moves():
-                timer.touch()
+            if due <= now and timer.is_moving():
                 due = timer.due()
             if due <= now:
                 self._running.discard(timer)
@@ -71,7 +87,7 @@ class AttemptTimer:
         within: seconds for the whole, where the limit is for idle time.
     """
 
-    __slots__ = ("_cancelling", "_last", "_limits", "_seconds", "_task", "expired", "idle", "moves", "until")
+    __slots__ = ("_cancelling", "_last", "_limits", "_moves", "_seconds", "_task", "expired", "idle", "until")
 
     def __init__(
         self,
@@ -94,7 +110,7 @@ class AttemptTimer:
         self.until = now + within
         """The loop's time at which the whole ends."""
         self.idle = idle
-        self.moves = moves
+        self._moves = moves
         due = min(now + seconds, self.until)
         if due != math.inf:
             limits.add(self, due)
@@ -107,6 +123,13 @@ class AttemptTimer:
     def due(self) -> float:
         """Return the loop's time at which the limit is reached if nothing moves."""
         return min(self._last + self._seconds, self.until)
+
+    def is_moving(self) -> bool:
+        """Return whether something moved that did not say so: then the idle limit starts anew."""
+        if self._moves is None or not self._moves():
+            return False
+        self.touch()
+        return True
 
     def expire(self) -> None:
         self.expired = True

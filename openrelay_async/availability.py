@@ -1,51 +1,65 @@
-"""Whether there is room for an order now, as far as the service tells."""
+"""Whether there is room for an order now, as far as the service tells.
+
+The order is given as its create takes it. One that names no GPU model, or one that the service does not list,
+may as well be tried.
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from openrelay_async.generated.resources.catalog import Catalog
-from openrelay_async.generated.resources.pods import Pods
+from openrelay_async.generated import operations
+from openrelay_async.generated.models.catalog import GpuAvailability
+from openrelay_async.generated.models.pods import PodCapacityList
 from openrelay_async.resource import Calls
 from openrelay_async.unset import Unset
 
 
-def given_count(count: int | Unset) -> int:
+async def has_room_for_vm(calls: Calls, gpu_model_id: str | Unset, gpu_count: int | Unset) -> bool:
+    count = _given_count(gpu_count)
+    return await _has_free_gpus(calls, gpu_model_id, "vm", together=count, in_all=count)
+
+
+async def has_room_for_cluster(
+    calls: Calls, gpu_model_id: str | Unset, gpus_per_replica: int | Unset, replica_count: int | Unset
+) -> bool:
+    """Return whether each replica can have its GPUs on one machine, and all together theirs."""
+    each = _given_count(gpus_per_replica)
+    return await _has_free_gpus(
+        calls, gpu_model_id, "cluster", together=each, in_all=each * _given_count(replica_count)
+    )
+
+
+async def has_room_for_pod(calls: Calls, gpu_model_id: str | Unset, gpu_count: int | Unset) -> bool:
+    if isinstance(gpu_model_id, Unset):
+        return True
+    count = _given_count(gpu_count)
+    capacity = await calls.without_retries().call(operations.LIST_POD_CAPACITY, PodCapacityList)
+    for model in capacity.items:
+        if model.gpu_model_id == gpu_model_id:
+            return model.free_units >= count and model.max_gpu_count >= count
+    return True
+
+
+def _given_count(count: int | Unset) -> int:
     """Return a number of GPUs or replicas; the service takes one where none is given."""
     return 1 if isinstance(count, Unset) else count
 
 
-async def has_free_gpus(
-    calls: Calls,
-    model_id: str | Unset,
-    together: int,
-    *,
-    in_all: int | None = None,
-    of: Literal["vm", "cluster"] = "vm",
+async def _has_free_gpus(
+    calls: Calls, model_id: str | Unset, of: Literal["vm", "cluster"], *, together: int, in_all: int
 ) -> bool:
     """Return whether so many GPUs of a model can be had.
 
-    An order that names no model, or one that the service does not list, may as well be tried.
-
     Args:
+        of: for what.
         together: GPUs that must be in one machine.
         in_all: GPUs of all machines together.
-        of: for what.
     """
     if isinstance(model_id, Unset):
         return True
-    for model in await Catalog(calls.without_retries()).list_gpu_availability():
+    for model in await calls.without_retries().call_list(operations.GET_GPU_AVAILABILITY, GpuAvailability):
         if model.gpu_model_id == model_id:
             free = (model.cluster if of == "cluster" else None) or model.vm
-            return free.max_placeable_gpus >= together and free.free_gpus >= (in_all or together)
-    return True
-
-
-async def has_free_units(calls: Calls, model_id: str | Unset, together: int) -> bool:
-    """Return whether a pod can have so many GPUs of a model."""
-    if isinstance(model_id, Unset):
-        return True
-    for model in (await Pods(calls.without_retries()).list_capacity()).items:
-        if model.gpu_model_id == model_id:
-            return model.free_units >= together and model.max_gpu_count >= together
+            return free.max_placeable_gpus >= together and free.free_gpus >= in_all
     return True

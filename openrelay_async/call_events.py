@@ -52,16 +52,15 @@ async def watch_call(
 def tell_queued(
     hooks: Hooks, request: HttpRequest, waiting: int, reason: Literal["connections", "pacing"]
 ) -> None:
-    if hooks.on_queue:
-        operation = request.operation
-        queued = Queued(
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
-            waiting=waiting,
-            reason=reason,
-        )
-        tell(hooks.on_queue, queued)
+    operation = request.operation
+    queued = Queued(
+        operation=operation.id,
+        method=operation.http_method,
+        path=operation.path,
+        waiting=waiting,
+        reason=reason,
+    )
+    tell(hooks.on_queue, queued)
 
 
 def tell_attempt(hooks: Hooks, request: HttpRequest, attempt: int, base_url: str) -> None:

@@ -24,7 +24,7 @@ from openrelay_async.pagination import Page, PagedCall
 from openrelay_async.redaction import Payload, Secret
 from openrelay_async.request_path import encode_path_id, expand_path
 from openrelay_async.responses import encode_json_body, invalid_response
-from openrelay_async.structuring import StructureError, structure, structure_empty, structure_list
+from openrelay_async.structuring import StructureError, find_reader, structure_empty
 from openrelay_async.transport import Transport
 from openrelay_async.upload import FileSource, Upload
 from openrelay_async.wire import (
@@ -92,7 +92,7 @@ class ClientCalls:
         path, timeout = await self._with_organization(path, org_id, timeout, operation)
         request = _make_request(operation, path, query)
         response = await self.transport.send(request, timeout)
-        return _decode(request, response, lambda raw: structure_list(raw, item))
+        return _decode(request, response, find_reader(item).read_list)
 
     async def call_nothing(
         self,
@@ -310,7 +310,7 @@ def _encode_payload(
 def _decode(request: HttpRequest, response: HttpResponse, read: Callable[[object], T]) -> T:
     """Return what `read` makes of an answer's JSON.
 
-    The decoded body is never a local of a frame that an error passes through: it may hold secrets.
+    The decoded body is never a local of a frame that the error shows: it may hold secrets.
     """
     try:
         return read(orjson.loads(response.body.data))
@@ -328,4 +328,4 @@ def _decode_model(request: HttpRequest, response: HttpResponse, model: type[T]) 
         except StructureError:
             pass
         raise invalid_response("the answer has no body", request, response)
-    return _decode(request, response, lambda raw: structure(raw, model))
+    return _decode(request, response, find_reader(model).read)

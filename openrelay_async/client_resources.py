@@ -11,6 +11,7 @@ from openrelay_async.resource import Resource
 if TYPE_CHECKING:
     from openrelay_async.generated.resources.account import Account
     from openrelay_async.generated.resources.audit_events import AuditEvents
+    from openrelay_async.generated.resources.batches import Batches
     from openrelay_async.generated.resources.catalog import Catalog
     from openrelay_async.generated.resources.dedicated_endpoints import DedicatedEndpoints
     from openrelay_async.generated.resources.files import Files
@@ -21,17 +22,16 @@ if TYPE_CHECKING:
     from openrelay_async.generated.resources.reservations import Reservations
     from openrelay_async.generated.resources.roles import Roles
     from openrelay_async.generated.resources.runners import Runners
+    from openrelay_async.generated.resources.snapshots import Snapshots
     from openrelay_async.generated.resources.ssh_keys import SshKeys
     from openrelay_async.generated.resources.transfers import Transfers
     from openrelay_async.generated.resources.usage import Usage
     from openrelay_async.resources.access import Access
     from openrelay_async.resources.api_keys import ApiKeys
-    from openrelay_async.resources.batches import Batches
     from openrelay_async.resources.billing import Billing
     from openrelay_async.resources.clusters import Clusters
     from openrelay_async.resources.kubernetes import Kubernetes
     from openrelay_async.resources.pods import Pods
-    from openrelay_async.resources.snapshots import Snapshots
     from openrelay_async.resources.vms import Vms
     from openrelay_async.resources.webhooks import Webhooks
 
@@ -83,7 +83,7 @@ class ClientResources:
     account: ResourceAttribute[Account] = ResourceAttribute()
     api_keys: ResourceAttribute[ApiKeys] = ResourceAttribute(HAND_WRITTEN)
     audit_events: ResourceAttribute[AuditEvents] = ResourceAttribute()
-    batches: ResourceAttribute[Batches] = ResourceAttribute(HAND_WRITTEN)
+    batches: ResourceAttribute[Batches] = ResourceAttribute()
     billing: ResourceAttribute[Billing] = ResourceAttribute(HAND_WRITTEN)
     catalog: ResourceAttribute[Catalog] = ResourceAttribute()
     clusters: ResourceAttribute[Clusters] = ResourceAttribute(HAND_WRITTEN)
@@ -98,7 +98,7 @@ class ClientResources:
     reservations: ResourceAttribute[Reservations] = ResourceAttribute()
     roles: ResourceAttribute[Roles] = ResourceAttribute()
     runners: ResourceAttribute[Runners] = ResourceAttribute()
-    snapshots: ResourceAttribute[Snapshots] = ResourceAttribute(HAND_WRITTEN)
+    snapshots: ResourceAttribute[Snapshots] = ResourceAttribute()
     ssh_keys: ResourceAttribute[SshKeys] = ResourceAttribute()
     transfers: ResourceAttribute[Transfers] = ResourceAttribute()
     usage: ResourceAttribute[Usage] = ResourceAttribute()

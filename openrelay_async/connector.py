@@ -59,7 +59,7 @@ def count_unsent(transport: asyncio.BaseTransport) -> int:
 
 
 current_attempt: contextvars.ContextVar[AttemptState] = contextvars.ContextVar("openrelay_attempt")
-"""The attempt that the current task makes: the connector has no other way to know for whom it works."""
+"""The attempt for which aiohttp's session works: the connector has no other way to know for whom it does."""
 
 
 class PoolConnector(aiohttp.TCPConnector):
@@ -67,10 +67,11 @@ class PoolConnector(aiohttp.TCPConnector):
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
         connection = await super().connect(req, traces, timeout)
-        # From here on the request is being written: what fails later may have reached the server.
-        state = current_attempt.get()
-        state.connected = True
-        state.transport = connection.transport
+        state = current_attempt.get(None)
+        if state is not None:
+            # From here on the request is being written: what fails later may have reached the server.
+            state.connected = True
+            state.transport = connection.transport
         return connection
 
     def abandon(self) -> None:

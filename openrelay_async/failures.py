@@ -7,6 +7,7 @@ import ssl
 from typing import Literal
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from openrelay_async.content_encoding import BodyTooLargeError, MalformedBodyError
 from openrelay_async.messages import AttemptFailure
@@ -47,7 +48,7 @@ def describe_failure(error: BaseException, *, connected: bool, limit: int) -> At
             return AttemptFailure(phase, "connection", "the server closed the connection without an answer")
         case aiohttp.ClientPayloadError():
             return AttemptFailure(phase, "connection", "the connection broke off in the middle of the answer")
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | HttpProcessingError():
             return AttemptFailure(phase, "malformed", "what came back is not HTTP")
         case OSError() if not connected:
             return AttemptFailure(phase, "connection", f"connecting failed{_reason(error)}")

@@ -12,16 +12,17 @@ import math
 import os
 import ssl
 import warnings
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 import aiohttp
 from yarl import URL
 
+from openrelay_async.answer_body import read_body
 from openrelay_async.attempt_timer import AttemptTimer
 from openrelay_async.config import PoolLimits
-from openrelay_async.connector import AttemptState, current_attempt
-from openrelay_async.content_encoding import BodyTooLargeError, decompress
+from openrelay_async.connector import AttemptState
+from openrelay_async.credentials import Credential
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.failures import closed_failure, describe_failure, timeout_failure
 from openrelay_async.loop_pool import LoopPool
@@ -29,11 +30,10 @@ from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, 
 from openrelay_async.proxies import proxy_from_environment
 from openrelay_async.redaction import HeaderValue, Payload, Secret
 from openrelay_async.response_stream import ResponseStream
+from openrelay_async.session_request import open_answer
 
 _LOOK_AGAIN = 0.02
 """Seconds between two looks whether the calls of another loop have ended."""
-
-_NEVER_WITH_BODY = frozenset({"GET", "HEAD"})
 
 
 class HttpSession:
@@ -139,43 +139,25 @@ class HttpSession:
         for pool in inherited:
             pool.abandon()
 
-    async def acquire(self, pool: LoopPool, remaining: float) -> bool:
-        """Take a place among the connections; return whether one became free in time.
-
-        The caller gives it back with `pool.slots.give_back()`.
-
-        Args:
-            remaining: seconds left of the call; the queue's own limit may be less.
-        """
-        timer = AttemptTimer(pool.limits, self._queue_limit(remaining))
-        try:
-            await pool.slots.take()
-        except asyncio.CancelledError:
-            if not timer.stop():
-                raise
-            return False
-        else:
-            timer.stop()
-            return True
+    def queue_limit(self, remaining: float) -> float:
+        """Return the seconds that a call may wait for a connection, with `remaining` left of its time."""
+        own = self.limits.queue_timeout
+        return remaining if own is None else min(remaining, own)
 
     def describe_queue(self, remaining: float) -> str:
         """Return the message of a call for which no place became free."""
-        waited = max(self._queue_limit(remaining), 0.0)
+        waited = max(self.queue_limit(remaining), 0.0)
         return (
             f"all {self.limits.max_connections} connections were busy for {waited:.3g} s, "
             "and nothing was sent (PoolLimits.max_connections, queue_timeout)"
         )
-
-    def _queue_limit(self, remaining: float) -> float:
-        own = self.limits.queue_timeout
-        return remaining if own is None else min(remaining, own)
 
     async def attempt(
         self,
         pool: LoopPool,
         base_url: str,
         request: HttpRequest,
-        headers: Mapping[str, str],
+        credential: Credential | None,
         *,
         number: int,
         limit: float,
@@ -186,7 +168,7 @@ class HttpSession:
 
         Args:
             base_url: where to; the request's path is appended.
-            headers: what this attempt adds to the client's: the credential.
+            credential: the key to send, if any.
             number: of this attempt within its call, from 1.
             limit: seconds for the attempt; for an upload or a download, seconds in which nothing moves.
             within: seconds left of the call.
@@ -201,25 +183,26 @@ class HttpSession:
             return AttemptFailure("connect", "timeout", "the call's time was up before it could be sent")
         proxy = self._proxy_for(base_url)
         state = AttemptState()
-        token = current_attempt.set(state)
         moves = request.upload is not None or request.streamed
-        asked = state.sends if request.upload is not None else None
-        timer = AttemptTimer(pool.limits, limit, idle=moves, within=within, moves=asked)
-        response: aiohttp.ClientResponse | None = None
+        timer = AttemptTimer(
+            pool.limits,
+            limit,
+            idle=moves,
+            within=within,
+            moves=None if request.upload is None else state.sends,
+        )
+        opened: aiohttp.ClientResponse | None = None
         outcome: Outcome
         try:
-            response = await pool.session.request(
-                request.operation.http_method,
-                _make_url(base_url, request),
-                headers=headers,
-                data=_body_of(request, timer, state),
-                skip_auto_headers=_doubtful_headers(request),
-                allow_redirects=False,
-                proxy=proxy,
+            if proxy is None and pool.exchange.takes(request):
+                limit_of_body = self.limits.max_body
+                return await pool.exchange.ask(base_url, request, credential, state, limit=limit_of_body)
+            opened = await open_answer(
+                pool.session, base_url, request, credential, proxy, state=state, timer=timer
             )
-            if request.streamed and response.status < 300:
+            if request.streamed and opened.status < 300:
                 stream = ResponseStream(
-                    response,
+                    opened,
                     request,
                     pool.limits,
                     attempts=number,
@@ -227,13 +210,14 @@ class HttpSession:
                     until=timer.until if whole else math.inf,
                     release=pool.end_stream,
                 )
-                return HttpResponse(response.status, response.headers, Payload(b""), stream)
-            body = Payload(await _read_body(response, self.limits.max_body))
-            outcome = HttpResponse(response.status, response.headers, body)
+                return HttpResponse(opened.status, opened.headers, Payload(b""), stream)
+            body = Payload(await read_body(opened.content, opened.headers, self.limits.max_body))
+            opened.release()
+            return HttpResponse(opened.status, opened.headers, body)
         except BaseException as error:
             timed_out = timer.stop()
-            if response is not None:
-                response.close()
+            if opened is not None:
+                opened.close()
             if timed_out:
                 return timeout_failure(
                     limit, within, connected=state.connected, idle=moves, is_first=number == 1
@@ -243,9 +227,6 @@ class HttpSession:
             outcome = describe_failure(error, connected=state.connected, limit=self.limits.max_body)
         finally:
             timer.stop()
-            current_attempt.reset(token)
-        if isinstance(outcome, HttpResponse):
-            return outcome
         if state.file_error is not None:
             # The caller's own, as it was raised: out here nothing of aiohttp is chained to it.
             raise state.file_error
@@ -264,7 +245,7 @@ class HttpSession:
         own = asyncio.get_running_loop()
         for pool in list(self._pools.values()):
             if pool.loop is own:
-                await pool.idle.wait()
+                await pool.wait_until_idle()
                 continue
             # Looked at from here: asked to tell, a loop that ends meanwhile never would.
             while pool.running and pool.loop.is_running():  # noqa: ASYNC110 - the event is another loop's
@@ -281,63 +262,3 @@ class HttpSession:
                 await pool.aclose()
             else:
                 pool.close_in_its_loop()
-
-
-def _make_url(base_url: str, request: HttpRequest) -> URL:
-    """Return the request's URL. Its frame is gone before anything can fail: a query may hold a secret."""
-    if not request.query:
-        return URL(base_url + request.path, encoded=True)
-    url = URL(base_url + request.path, encoded=True)
-    return url.with_query(
-        [(name, value.reveal() if isinstance(value, Secret) else value) for name, value in request.query]
-    )
-
-
-def _doubtful_headers(request: HttpRequest) -> tuple[str, ...] | None:
-    """Return what aiohttp must not add: it gives a POST without a body a content type."""
-    if request.has_body or request.operation.http_method in _NEVER_WITH_BODY:
-        return None
-    return ("Content-Type",)
-
-
-def _body_of(
-    request: HttpRequest, timer: AttemptTimer, state: AttemptState
-) -> bytes | AsyncGenerator[bytes, None] | None:
-    if request.upload is not None:
-        return _touching(request.upload.chunks(), timer, state)
-    return None if request.body is None else request.body.data
-
-
-async def _touching(
-    chunks: AsyncGenerator[bytes, None], timer: AttemptTimer, state: AttemptState
-) -> AsyncGenerator[bytes, None]:
-    try:
-        async for chunk in chunks:
-            timer.touch()
-            yield chunk
-    except Exception as error:
-        # aiohttp wraps it in one of its own, whose text would be all that is left of it.
-        state.file_error = error.with_traceback(error.__traceback__)
-        raise
-
-
-async def _read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Return an answer's whole body, decompressed.
-
-    Raises:
-        BodyTooLargeError: it is longer than `limit`, before or after decompression.
-    """
-    length = response.content_length
-    if length is not None and (length <= limit or response.method == "HEAD"):
-        body = await response.read()
-    elif length is not None:
-        raise BodyTooLargeError
-    else:
-        received = bytearray()
-        while piece := await response.content.readany():
-            received += piece
-            if len(received) > limit:
-                raise BodyTooLargeError
-        body = bytes(received)
-    encoding = response.headers.get("Content-Encoding")
-    return body if encoding is None and len(body) <= limit else decompress(body, encoding, limit=limit)

@@ -21,11 +21,9 @@ import aiohttp
 from openrelay_async.attempt_timer import Limits
 from openrelay_async.config import PoolLimits
 from openrelay_async.connector import PoolConnector
+from openrelay_async.exchange import NO_LIMIT, Exchange
 from openrelay_async.resolver import OffLoopResolver
 from openrelay_async.slots import Slots
-
-NO_LIMIT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
-"""aiohttp's limits are off: its total includes waiting for the pool, and ours are one timer."""
 
 LOOK_AFTER = 60.0
 """Seconds between two looks whether the client of a pool still exists."""
@@ -38,8 +36,9 @@ class LoopPool:
         "__weakref__",
         "_anchor",
         "_closing",
+        "_idle",
         "connector",
-        "idle",
+        "exchange",
         "limits",
         "loop",
         "running",
@@ -63,10 +62,9 @@ class LoopPool:
         """
         self.loop = loop
         self.limits = Limits(loop)
-        self.slots = Slots(loop, limits.max_connections)
+        self.slots = Slots(self.limits, limits.max_connections)
         self.running = 0
-        self.idle = asyncio.Event()
-        self.idle.set()
+        self._idle: asyncio.Event | None = None
         self._closing: asyncio.Task[None] | None = None
         # The queue before aiohttp is ours (`slots`), so its own must never be the shorter one.
         self.connector = PoolConnector(
@@ -87,18 +85,26 @@ class LoopPool:
         # aiohttp would send GET, PUT and DELETE a second time by itself when a kept connection breaks:
         # hooks would not see it, and a limit of one attempt would be two requests.
         self.session._retry_connection = False
+        self.exchange = Exchange(self.session, self.connector)
         _close_with_generators(self)
         self._anchor = _hold(_Anchor(self, weakref.ref(owner)))
 
     def enter(self) -> None:
         """Note that a call begins; `leave()` must follow."""
         self.running += 1
-        self.idle.clear()
 
     def leave(self) -> None:
         self.running -= 1
-        if self.running == 0:
-            self.idle.set()
+        if self.running == 0 and self._idle is not None:
+            self._idle.set()
+
+    async def wait_until_idle(self) -> None:
+        """Return when no call runs. Called in the pool's loop."""
+        while self.running:
+            # Made here, not for every call that begins and ends: few clients are ever drained.
+            self._idle = self._idle or asyncio.Event()
+            self._idle.clear()
+            await self._idle.wait()
 
     def end_stream(self) -> None:
         """Note that a call ends which kept its connection after it was answered."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @frozen
@@ -42,7 +43,7 @@ FetchPage = Callable[[str | None], Awaitable[Page[T]]]
 """Reads the page that a cursor asks for; `None` is the first."""
 
 
-class PagedCall(Generic[T]):
+class PagedCall(Generic[T_co]):
     """A list call that has not been sent yet.
 
     `await` gives every item as a list, `async for` streams them in constant memory, `pages()` gives one
@@ -55,7 +56,7 @@ class PagedCall(Generic[T]):
 
     def __init__(
         self,
-        fetch: FetchPage[T],
+        fetch: FetchPage[T_co],
         *,
         operation: str,
         cursor: str | None = None,
@@ -78,13 +79,13 @@ class PagedCall(Generic[T]):
     def __repr__(self) -> str:
         return f"<PagedCall {self._operation}: await it for a list, or iterate with `async for`>"
 
-    def __await__(self) -> Generator[object, None, list[T]]:
+    def __await__(self) -> Generator[object, None, list[T_co]]:
         return self._collect().__await__()
 
-    def __aiter__(self) -> AsyncIterator[T]:
+    def __aiter__(self) -> AsyncIterator[T_co]:
         return self._items()
 
-    async def first(self) -> T | None:
+    async def first(self) -> T_co | None:
         """Return the first item, or `None` of an empty list; no page after the one that has it is read."""
         async with aclosing(self._items()) as items:
             async for item in items:
@@ -97,20 +98,20 @@ class PagedCall(Generic[T]):
 
         return list_to_frame(await self._collect())
 
-    async def _collect(self) -> list[T]:
-        collected: list[T] = []
+    async def _collect(self) -> list[T_co]:
+        collected: list[T_co] = []
         async with aclosing(self.pages()) as pages:
             async for page in pages:
                 collected += page.items
         return collected
 
-    async def _items(self) -> AsyncGenerator[T, None]:
+    async def _items(self) -> AsyncGenerator[T_co, None]:
         async with aclosing(self.pages()) as pages:
             async for page in pages:
                 for item in page.items:
                     yield item
 
-    async def pages(self) -> AsyncGenerator[Page[T], None]:
+    async def pages(self) -> AsyncGenerator[Page[T_co], None]:
         """Yield one page after the other; with `max_items`, the last one is cut to size.
 
         Raises:
@@ -121,7 +122,7 @@ class PagedCall(Generic[T]):
             return
         cursor, yielded = self._cursor, 0
         seen: set[int] = set()  # hashes: a cursor may be long, and a list may have thousands
-        upcoming: asyncio.Task[Page[T]] | None = None
+        upcoming: asyncio.Task[Page[T_co]] | None = None
         try:
             while True:
                 self.next_cursor = cursor
@@ -150,7 +151,7 @@ class PagedCall(Generic[T]):
                 upcoming.cancel()
                 await asyncio.gather(upcoming, return_exceptions=True)
 
-    async def _read(self, cursor: str | None, yielded: int) -> Page[T]:
+    async def _read(self, cursor: str | None, yielded: int) -> Page[T_co]:
         try:
             return await self._fetch(cursor)
         except (BadRequest, Gone, Unprocessable) as error:

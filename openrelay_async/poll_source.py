@@ -18,7 +18,7 @@ from openrelay_async.errors import (
 )
 from openrelay_async.lifecycles import Lifecycle
 from openrelay_async.operation import Operation
-from openrelay_async.pagination import PagedCall
+from openrelay_async.pagination import Page, PagedCall
 from openrelay_async.waiting import Living
 
 R = TypeVar("R", bound=Living)
@@ -57,6 +57,15 @@ class Source(Generic[R]):
             method=operation.http_method,
             path=operation.path,
         )
+
+
+def one_page(operation: Operation, read: Callable[[], Awaitable[list[R]]]) -> Callable[[int], PagedCall[R]]:
+    """Return a list that the service gives whole, for `Source.pages`."""
+
+    async def fetch(_: str | None) -> Page[R]:
+        return Page(await read(), None)
+
+    return lambda _: PagedCall(fetch, operation=operation.id)
 
 
 def may_pass(error: OpenRelayError) -> bool:

@@ -114,7 +114,13 @@ class Transport:
             if is_paced := governor.is_limiting():
                 await self._await_turn(governor, request, Progress(attempt, deadline, maybe_applied))
             if not pool.slots.take_now():
-                await self._queue(request, pool, Progress(attempt, deadline, maybe_applied))
+                # Here and not in a coroutine of its own: thousands may wait, and each frame is memory.
+                remaining = deadline - clock.monotonic()
+                if shared.hooks.on_queue:
+                    tell_queued(shared.hooks, request, pool.slots.waiting, "connections")
+                if not await pool.slots.take(shared.session.queue_limit(remaining)):
+                    message = shared.session.describe_queue(remaining)
+                    raise _turned_away(message, request, Progress(attempt, deadline, maybe_applied))
                 if not is_paced and governor.is_limiting():
                     # The first 429 came while it stood in the queue: it holds its place until its turn.
                     progress = Progress(attempt, deadline, maybe_applied)
@@ -211,10 +217,8 @@ class Transport:
         began, outcome = 0.0, None
         keeps_slot, mark = False, object()
         try:
-            headers = dict(request.headers)
             if credential is not None:
                 credential.in_flight.add(mark)
-                headers["Authorization"] = credential.header
             base_url = self.endpoints.api if operation.host == "api" else self.endpoints.inference
             if hooks.on_response:
                 began = clock.monotonic()
@@ -224,7 +228,7 @@ class Transport:
                 pool,
                 base_url,
                 request,
-                headers,
+                credential,
                 number=attempt,
                 limit=self.attempt_timeout,
                 within=deadline - clock.monotonic(),
@@ -251,7 +255,8 @@ class Transport:
             LocalQueueTimeout: the call's time is too short for that.
         """
         shared = self.shared
-        tell_queued(shared.hooks, request, governor.waiting, "pacing")
+        if shared.hooks.on_queue:
+            tell_queued(shared.hooks, request, governor.waiting, "pacing")
         remaining = progress.deadline - shared.clock.monotonic()
         try:
             async with asyncio.timeout(None if remaining == math.inf else remaining):
@@ -266,19 +271,6 @@ class Transport:
             request,
             progress,
         )
-
-    async def _queue(self, request: HttpRequest, pool: LoopPool, progress: Progress) -> None:
-        """Wait for a connection to be free, and take it.
-
-        Raises:
-            LocalQueueTimeout: none became free in time. What an earlier attempt did is in `maybe_applied`.
-        """
-        shared = self.shared
-        tell_queued(shared.hooks, request, pool.slots.waiting, "connections")
-        remaining = progress.deadline - shared.clock.monotonic()
-        if await shared.session.acquire(pool, remaining):
-            return
-        raise _turned_away(shared.session.describe_queue(remaining), request, progress)
 
     def _plan_retry(
         self, request: HttpRequest, outcome: Outcome, progress: Progress, governor: Governor

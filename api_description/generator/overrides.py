@@ -8,8 +8,25 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from .forms import Description
+from .forms import Description, Operation
+from .load_waits import Waits, load_waits
 from .refuse import DescriptionError, as_object, as_text, as_texts, point, refuse_unknown
+from .spell import class_name
+
+_USED_IN_CREATES = frozenset({"wait_for_capacity", "create", "create_when_possible", "has_room", "uuid"})
+"""What a create that can wait calls besides, so that no argument may hide it."""
+
+
+@frozen
+class Patience:
+    """How a create waits for capacity."""
+
+    room: str
+    """The function in `openrelay_async.availability` that says whether there is room."""
+    looks_at: tuple[str, ...]
+    """The arguments that it is given; those who want the same queue up behind each other."""
+    order: str
+    """The type of the create's arguments, for leases."""
 
 
 @frozen
@@ -22,15 +39,24 @@ class Overrides:
     """Resources' classes that are not called like the resource."""
     mixins: Mapping[str, str] = field(factory=dict)
     """Classes with methods written by hand that models inherit: `module:Class`."""
+    patience: Mapping[str, Patience] = field(factory=dict)
+    """Operations that can wait for capacity."""
+    waits: Mapping[str, Waits] = field(factory=dict)
+    """What can be waited for, by resource."""
+
+    def class_of(self, resource: str) -> str:
+        """Return the class of a resource."""
+        return self.classes.get(resource, class_name(resource))
 
 
 def load_overrides(path: Path, description: Description) -> Overrides:
     """Read the overrides; refuse those that name nothing, do nothing or give no reason."""
     document = tomllib.loads(path.read_text("utf-8"))
     where = path.name
-    refuse_unknown(document, {"capacity", "schemas", "resources"}, where)
+    refuse_unknown(document, {"capacity", "wait_for_capacity", "waits", "schemas", "resources"}, where)
     schemas = as_object(document.get("schemas", {}), point(where, "schemas"))
     resources = as_object(document.get("resources", {}), point(where, "resources"))
+    patience = as_object(document.get("wait_for_capacity", {}), point(where, "wait_for_capacity"))
     entries = {
         name: _read_schema(name, value, description, point(where, "schemas", name))
         for name, value in schemas.items()
@@ -43,6 +69,11 @@ def load_overrides(path: Path, description: Description) -> Overrides:
             for name, value in resources.items()
         },
         mixins={name: mixin for name, mixin in entries.items() if mixin is not None},
+        patience={
+            name: _read_patience(name, value, description, point(where, "wait_for_capacity", name))
+            for name, value in patience.items()
+        },
+        waits=load_waits(document.get("waits", {}), description, point(where, "waits")),
     )
 
 
@@ -56,6 +87,33 @@ def _read_capacity(value: object, description: Description, pointer: str) -> fro
         if name not in answers_503:
             raise DescriptionError(point(at, index), f"no operation {name!r} answers 503")
     return frozenset(operations)
+
+
+def _read_patience(name: str, value: object, description: Description, pointer: str) -> Patience:
+    entry = as_object(value, pointer)
+    refuse_unknown(entry, {"room", "looks_at", "order"}, pointer)
+    operation = next((each for each in description.operations if each.id == name), None)
+    if operation is None or operation.answer != "model":
+        raise DescriptionError(pointer, "there is no such operation that answers with a model")
+    arguments = _name_arguments(operation)
+    if hidden := sorted(arguments & _USED_IN_CREATES):
+        raise DescriptionError(
+            pointer, f"its argument {hidden[0]!r} would hide what a create calls that can wait"
+        )
+    at = point(pointer, "looks_at")
+    looks_at = as_texts(entry.get("looks_at"), at)
+    for index, argument in enumerate(looks_at):
+        if argument not in arguments:
+            raise DescriptionError(point(at, index), f"{name} has no argument {argument!r}")
+    return Patience(
+        as_text(entry.get("room"), point(pointer, "room")),
+        looks_at,
+        as_text(entry.get("order"), point(pointer, "order")),
+    )
+
+
+def _name_arguments(operation: Operation) -> set[str]:
+    return {each.name for each in (*operation.path_ids, *operation.query, *operation.body)}
 
 
 def _read_schema(name: str, value: object, description: Description, pointer: str) -> str | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from attrs import evolve
 
 from .forms import Description, Operation, Property, Schema
-from .refuse import DescriptionError, as_object, as_text, point
+from .refuse import DescriptionError, as_object, as_text, optional_text, point
 
-FILES = ("operations.toml", "schemas.toml", "resources.toml")
+FILES = ("operations.toml", "schemas.toml", "resources.toml", "waits.toml")
 
 
 def load_prose(folder: Path) -> dict[str, dict[str, object]]:
@@ -22,12 +22,19 @@ def load_prose(folder: Path) -> dict[str, dict[str, object]]:
     }
 
 
-def find_gaps(description: Description, prose: Mapping[str, Mapping[str, object]]) -> list[str]:
-    """Return what the prose does not describe, and what it describes that does not exist."""
+def find_gaps(
+    description: Description, waited: Iterable[str], prose: Mapping[str, Mapping[str, object]]
+) -> list[str]:
+    """Return what the prose does not describe, and what it describes that does not exist.
+
+    Args:
+        waited: the resources that can be waited for.
+    """
     wanted = {
         "operations.toml": {operation.id for operation in description.operations},
         "schemas.toml": set(description.schemas),
         "resources.toml": set(description.resources),
+        "waits.toml": set(waited),
     }
     gaps = []
     for name, entries in wanted.items():
@@ -53,7 +60,7 @@ def _describe_schema(schema: Schema, prose: Mapping[str, object]) -> Schema:
     _refuse_strangers(texts, schema.properties, point("schemas.toml", schema.name, "fields"))
     return evolve(
         schema,
-        summary=_optional(entry, "summary", point("schemas.toml", schema.name)),
+        summary=optional_text(entry, "summary", point("schemas.toml", schema.name)),
         properties=tuple(evolve(each, text=texts.get(each.wire)) for each in schema.properties),
     )
 
@@ -72,8 +79,8 @@ def _describe_operation(
 
     return evolve(
         operation,
-        summary=_optional(entry, "summary", at) or operation.summary,
-        notes=_optional(entry, "notes", at),
+        summary=optional_text(entry, "summary", at) or operation.summary,
+        notes=optional_text(entry, "notes", at),
         returned=schemas[operation.returns.model].summary
         if operation.returns is not None and operation.returns.model
         else None,
@@ -81,10 +88,6 @@ def _describe_operation(
         query=describe(operation.query),
         body=describe(operation.body),
     )
-
-
-def _optional(entry: Mapping[str, object], key: str, pointer: str) -> str | None:
-    return as_text(entry[key], point(pointer, key)) if key in entry else None
 
 
 def _texts(value: object, pointer: str) -> dict[str, str]:

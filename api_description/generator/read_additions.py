@@ -1,5 +1,6 @@
-"""What is written by hand on top of the generated async resources, read from its source: the sync package's
-twins of it are generated, like the rest.
+"""Methods of the async resources, read from their source: the sync package's twins of them are generated.
+
+What is written by hand on top of the generated resources, and what a template says once for both packages.
 """
 
 from __future__ import annotations
@@ -9,32 +10,24 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
 from .refuse import DescriptionError
+from .render_resources import Method
 
 FOLDER = "openrelay_async/resources"
 PACKAGE = "openrelay_async.resources"
 
 
 @frozen
-class Addition:
-    """A method written by hand, and its sync twin."""
-
-    name: str
-    overloads: tuple[str, ...]
-    head: str
-    doc: str
-    statements: tuple[str, ...]
-
-
-@frozen
 class Additions:
-    """What a hand-written module adds to a resource."""
+    """What a hand-written module adds to a resource: the sync twins, and what they may need."""
 
-    methods: tuple[Addition, ...] = ()
-    imports: tuple[str, ...] = field(default=())
+    methods: tuple[Method, ...]
+    imports: tuple[str, ...]
     """More than is used: the unused ones are taken out when the file is formatted."""
+    typing_imports: tuple[str, ...]
+    """What only annotations name: the sync twin does not load it either."""
 
 
 def read_additions(root: Path, resource: str, class_name: str) -> Additions | None:
@@ -43,24 +36,33 @@ def read_additions(root: Path, resource: str, class_name: str) -> Additions | No
     Raises:
         DescriptionError: a method whose sync twin is not obvious.
     """
-    path = root / FOLDER / f"{resource}.py"
+    where = f"{FOLDER}/{resource}.py"
+    path = root / where
     if not path.exists():
         return None
     tree = ast.parse(path.read_text("utf-8"))
     imports = [ast.unparse(node) for node in tree.body if isinstance(node, ast.ImportFrom | ast.Import)]
-    # What only annotations name is not loaded by the sync twin either.
-    imports += [
-        ast.unparse(node)
+    typing_imports = [
+        ast.unparse(each)
         for node in tree.body
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for each in node.body
     ]
-    own = [name for node in tree.body for name in _defined_names(node) if name != class_name]
+    own = [
+        name for node in tree.body for name in _defined_names(node) if name != class_name and name[0] != "_"
+    ]
     if own:
         imports.append(f"from {PACKAGE}.{resource} import {', '.join(own)}")
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == class_name:
-            return Additions(tuple(_read_methods(node, resource)), tuple(imports))
-    raise DescriptionError(f"{FOLDER}/{resource}.py", f"has no class {class_name}")
+            return Additions(tuple(_read_methods(node, where)), tuple(imports), tuple(typing_imports))
+    raise DescriptionError(where, f"has no class {class_name}")
+
+
+def read_twins(block: str, where: str) -> tuple[Method, ...]:
+    """Return the sync twins of a class's methods, given as its indented source."""
+    [node] = ast.parse(f"class Resource:\n{block}\n").body
+    return tuple(_read_methods(node, where)) if isinstance(node, ast.ClassDef) else ()
 
 
 def _defined_names(node: ast.stmt) -> Iterable[str]:
@@ -72,30 +74,31 @@ def _defined_names(node: ast.stmt) -> Iterable[str]:
         yield node.target.id
 
 
-def _read_methods(resource: ast.ClassDef, name: str) -> Iterable[Addition]:
+def _read_methods(resource: ast.ClassDef, where: str) -> Iterable[Method]:
     overloads: list[str] = []
     for node in resource.body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
         decorators = {ast.unparse(each) for each in node.decorator_list}
         if "overload" in decorators:
-            overloads.append(f"@overload\n    {_spell_head(node, _sync_type(node, name)[0])} ...")
+            overloads.append(f"@overload\n    {_spell_head(node, _sync_type(node, where)[0])} ...")
             continue
         if "property" in decorators:
             problem = f"the property {node.name} has no obvious sync twin"
-            raise DescriptionError(f"{FOLDER}/{name}.py", problem)
-        returns, wrapper = _sync_type(node, name)
-        yield Addition(
+            raise DescriptionError(where, problem)
+        returns, wrapper = _sync_type(node, where)
+        call = f"self._resource.{node.name}({_pass_on(node.args)})"
+        yield Method(
             node.name,
-            tuple(overloads),
-            _spell_head(node, returns),
-            _sync_doc(ast.get_docstring(node) or ""),
-            (*_concealing(node), wrapper.format(f"self._resource.{node.name}({_pass_on(node.args)})")),
+            head=_spell_head(node, returns),
+            doc=_sync_doc(ast.get_docstring(node) or ""),
+            statements=(*_concealing(node), wrapper.format(call)),
+            overloads=tuple(overloads),
         )
         overloads = []
 
 
-def _sync_type(node: ast.FunctionDef | ast.AsyncFunctionDef, resource: str) -> tuple[str, str]:
+def _sync_type(node: ast.FunctionDef | ast.AsyncFunctionDef, where: str) -> tuple[str, str]:
     """Return a method's return type in the sync package, and how its call is made there."""
     returns = ast.unparse(node.returns) if node.returns else "None"
     outer, _, inner = returns.partition("[")
@@ -114,9 +117,7 @@ def _sync_type(node: ast.FunctionDef | ast.AsyncFunctionDef, resource: str) -> t
     if outer == "PagedCall":
         return f"SyncPagedCall[{inner}]", "return SyncPagedCall(self._bridge, {})"
     if outer in ("Awaitable", "Coroutine", "DownloadCall") or outer.endswith("ContextManager"):
-        raise DescriptionError(
-            f"{FOLDER}/{resource}.py", f"{node.name} returns {returns}: its sync twin is not obvious"
-        )
+        raise DescriptionError(where, f"{node.name} returns {returns}: its sync twin is not obvious")
     return returns, "return {}"
 
 

@@ -44,6 +44,10 @@ def as_text(value: object, pointer: str) -> str:
     raise DescriptionError(pointer, "must be a text that is not empty")
 
 
+def optional_text(value: Mapping[str, object], key: str, pointer: str) -> str | None:
+    return as_text(value[key], point(pointer, key)) if key in value else None
+
+
 def as_flag(value: object, pointer: str) -> bool:
     if isinstance(value, bool):
         return value

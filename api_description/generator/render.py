@@ -17,8 +17,11 @@ from .prose import add_prose, find_gaps, load_prose
 from .refuse import DescriptionError
 from .render_models import lay_out, render_models
 from .render_operations import render_operations
+from .render_orders import render_orders
 from .render_resources import render_resources
 from .render_sync_resources import render_sync_resources
+from .render_waits import render_waits
+from .spell import spell_paragraph
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "api_description"
@@ -36,6 +39,25 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
     prose = load_prose(SOURCES / "prose")
     description = add_prose(description, prose)
     layout = lay_out(description, overrides)
+    templates = make_templates()
+    titles = {name: str(text) for name, text in prose["resources.toml"].items()}
+    waits = {
+        name: render_waits(each, prose["waits.toml"], overrides, templates)
+        for name, each in overrides.waits.items()
+    }
+    files = {
+        **render_operations(description, templates, BANNER),
+        **render_models(description, layout, templates, BANNER),
+        **render_orders(description, layout, overrides, templates, BANNER),
+        **render_resources(description, layout, overrides, titles, waits, templates, BANNER),
+        **render_sync_resources(description, layout, overrides, titles, waits, templates, BANNER),
+        **_render_packages(templates),
+        **_render_emulator(document),
+    }
+    return format_sources(files)
+
+
+def make_templates() -> Environment:
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
@@ -44,21 +66,15 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    titles = {name: str(text) for name, text in prose["resources.toml"].items()}
-    files = {
-        **render_operations(description, templates, BANNER),
-        **render_models(description, layout, templates, BANNER),
-        **render_resources(description, layout, overrides, titles, templates, BANNER),
-        **render_sync_resources(description, layout, overrides, titles, templates, BANNER),
-        **_render_packages(templates),
-        **_render_emulator(document),
-    }
-    return format_sources(files)
+    templates.filters["paragraph"] = spell_paragraph
+    return templates
 
 
 def find_missing_words(document: dict[str, object]) -> list[str]:
     """Return what the prose lacks, and what it has too much, for a description."""
-    return find_gaps(read_description(document), load_prose(SOURCES / "prose"))
+    description = read_description(document)
+    overrides = load_overrides(SOURCES / "overrides.toml", description)
+    return find_gaps(description, overrides.waits, load_prose(SOURCES / "prose"))
 
 
 def _render_packages(templates: Environment) -> dict[str, str]:

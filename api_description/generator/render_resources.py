@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrs import evolve, frozen
+from attrs import frozen
 from jinja2 import Environment
 
 from .forms import Description, Operation, Property
-from .overrides import Overrides
+from .imports import STANDARD, list_words, place_models, spell_imports
+from .overrides import Overrides, Patience
 from .refuse import DescriptionError
 from .render_models import Layout, render_index
 from .render_operations import constant_name
-from .spell import annotate, class_name, describe_value, spell_encoder, wrap
+from .render_waits import PACKAGE, WaitMethods
+from .signatures import describe_signatures
+from .spell import spell_encoder, wrap
 
 FOLDER = "openrelay_async/generated/resources"
-PACKAGE = "openrelay_async.generated.resources"
 
 _FIRST = ("list", "get", "get_detail", "create", "update", "delete")
 _CALLS = {
@@ -26,101 +28,32 @@ _CALLS = {
     "download": "download",
     "page": "paged",
 }
-_FAILURES = {
-    "402": ("PaymentRequired", "the balance or the payment method does not cover it."),
-    "404": ("NotFound", "what an id names does not exist, or the key cannot see it."),
-    "409": ("Conflict", "the present state does not allow it."),
-    "410": ("Gone", "it has expired or was used already."),
-    "413": ("PayloadTooLarge", "more than the service takes."),
-    "422": ("Unprocessable", "understood, but it cannot be done as asked."),
-}
 _COMBINATORS = ("array", "mapping", "nullable", "record")
-_NOT_SERVED = ("NotFound", "the service does not serve this operation.")
-_NO_ROOM = ("CapacityUnavailable", "no room for it now; not retried.")
-
-
-@frozen
-class Argument:
-    """A parameter of a method."""
-
-    name: str
-    annotation: str
-    default: str | None = None
-    text: str | None = None
-
-    @property
-    def spelled(self) -> str:
-        text = f"{self.name}: {self.annotation}"
-        return text if self.default is None else f"{text} = {self.default}"
-
-
-_FILE = Argument(
-    "file", "FileSource", text="A path, the bytes, or a binary file object; streamed, never read whole."
-)
-_FILENAME = Argument(
-    "filename", "str | None", "None", "Name of the file at the service; by default the path's or file's own."
-)
-_REQUIRED_ORG = Argument("org_id", "str", None, "Organization id; never taken from the client.")
-_ORG = Argument("org_id", "str | None", "None", "Organization id; by default the client's organization.")
-_IDEMPOTENCY_KEY = Argument(
-    "idempotency_key",
-    "str | None",
-    "None",
-    "Key that makes a repeat of this call harmless; made when left out.",
-)
-_PAGING = (
-    Argument("page_size", "int | None", "None", "Items to ask for at once; by default the service's choice."),
-    Argument("cursor", "str | None", "None", "Where to resume: the `next_cursor` of a page seen before."),
-    Argument("max_items", "int | None", "None", "Stop after so many items."),
-    Argument("prefetch", "bool", "False", "Fetch the next page while the present one is consumed."),
-)
-_TIMEOUT = Argument(
-    "timeout",
-    "float | None",
-    "None",
-    "Limit of the whole call in seconds, retries included; by default the client's.",
-)
-_PAGE_TIMEOUT = Argument(
-    "timeout",
-    "float | None",
-    "None",
-    "Limit of each page's call in seconds, retries included; by default the client's.",
-)
-
-
-@frozen
-class Signature:
-    """A method as its callers see it, the same for both packages."""
-
-    name: str
-    positional: tuple[Argument, ...]
-    keywords: tuple[Argument, ...]
-    returns: str
-    is_async: bool
-    doc: str
-
-    def spell(self, *, is_async: bool) -> str:
-        arguments = ["self", *(each.spelled for each in self.positional)]
-        if self.keywords:
-            arguments += ["*", *(each.spelled for each in self.keywords)]
-        return f"{'async ' if is_async else ''}def {self.name}({', '.join(arguments)}) -> {self.returns}:"
 
 
 @frozen
 class Method:
+    name: str
     head: str
     doc: str
     statements: tuple[str, ...]
+    overloads: tuple[str, ...] = ()
 
 
 @frozen
 class ResourceClass:
+    """What the templates are told of a resource."""
+
     name: str
     class_name: str
     title: str
     doc: str
-    imports: str
+    imports: tuple[str, ...]
     methods: tuple[Method, ...]
+    typing_imports: tuple[str, ...] = ()
+    """What only annotations name."""
+    alias: str | None = None
+    wait_methods: str | None = None
 
 
 def group_operations(description: Description) -> dict[str, tuple[Operation, ...]]:
@@ -143,6 +76,7 @@ def render_resources(
     layout: Layout,
     overrides: Overrides,
     titles: Mapping[str, str],
+    waits: Mapping[str, WaitMethods],
     templates: Environment,
     banner: str,
 ) -> dict[str, str]:
@@ -150,26 +84,31 @@ def render_resources(
     template = templates.get_template("resource.py.jinja")
     files: dict[str, str] = {}
     for name, operations in group_operations(description).items():
-        signatures = describe_signatures(operations, overrides)
         methods = tuple(
             Method(
+                signature.name,
                 head=signature.spell(is_async=signature.is_async),
                 doc=signature.doc,
-                statements=tuple(_write_statements(operation)),
+                statements=tuple(_write_statements(operation, overrides, templates)),
             )
-            for operation, signature in zip(operations, signatures, strict=True)
+            for operation, signature in zip(
+                operations, describe_signatures(operations, overrides), strict=True
+            )
         )
-        title = titles.get(name, f"the {name} operations.")
+        waiting = waits.get(name)
         resource = ResourceClass(
             name=name,
             class_name=_name_class_once(name, layout, overrides),
-            title=title[:1].lower() + title[1:] if not title[:2].isupper() else title,
-            doc=wrap(title, 4),
-            imports=_write_imports(operations, signatures, methods, layout),
+            title=spell_title(name, titles),
+            doc=wrap(titles.get(name, f"The {name} operations."), 4),
+            imports=tuple(_list_imports(methods, waiting, layout)),
             methods=methods,
+            typing_imports=tuple(list_typing_imports(methods, waiting, layout)),
+            alias=None if waiting is None else waiting.alias,
+            wait_methods=None if waiting is None else waiting.block,
         )
         files[f"{FOLDER}/{name}.py"] = template.render(resource=resource, banner=banner)
-    places = {name_class(name, overrides): f"{PACKAGE}.{name}" for name in description.resources}
+    places = {overrides.class_of(name): f"{PACKAGE}.{name}" for name in description.resources}
     files[f"{FOLDER}/__init__.py"] = render_index(
         "A class per resource of the client (`Vms` for `client.vms`), each loaded when it is first used.",
         places,
@@ -180,7 +119,7 @@ def render_resources(
 
 
 def _name_class_once(resource: str, layout: Layout, overrides: Overrides) -> str:
-    name = name_class(resource, overrides)
+    name = overrides.class_of(resource)
     if layout.places.get(name) is not None:
         raise DescriptionError(
             f"/{resource}", f"the resource's class {name} has the name of a model: add an override"
@@ -188,148 +127,41 @@ def _name_class_once(resource: str, layout: Layout, overrides: Overrides) -> str
     return name
 
 
-def name_class(resource: str, overrides: Overrides) -> str:
-    """Return the class of a resource."""
-    return overrides.classes.get(resource, class_name(resource))
+def spell_title(resource: str, titles: Mapping[str, str]) -> str:
+    """Return what a resource is, for the first line of its module."""
+    title = titles.get(resource, f"the {resource} operations.")
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
 
 
-def describe_signatures(operations: Iterable[Operation], overrides: Overrides) -> tuple[Signature, ...]:
-    operations = tuple(operations)
-    shadowed = any(each.method == "list" for each in operations)
-    signatures = (_describe_signature(each, overrides) for each in operations)
-    return tuple(_spare_builtin(each) if shadowed else each for each in signatures)
-
-
-def _spare_builtin(signature: Signature) -> Signature:
-    """In a class with a method `list`, annotations must name the builtin in full."""
-    return evolve(signature, returns=signature.returns.replace("list[", "builtins.list["))
-
-
-def _describe_signature(operation: Operation, overrides: Overrides) -> Signature:
-    positional = tuple(Argument(each.name, "str", text=each.text) for each in operation.path_ids)
-    keywords = tuple(_list_keywords(operation))
-    return Signature(
-        name=operation.method,
-        positional=positional,
-        keywords=keywords,
-        returns=_spell_returns(operation),
-        is_async=operation.answer not in ("page", "download"),
-        doc=_write_doc(operation, (*positional, *keywords), overrides),
-    )
-
-
-def _list_keywords(operation: Operation) -> Iterable[Argument]:
-    if operation.body_kind == "multipart":
-        yield _FILE
-    given = sorted((*operation.body, *operation.query), key=lambda each: not each.required)
-    for each in given:
-        if each.required:
-            yield Argument(each.name, annotate(each.shape, "argument"), None, _describe(each))
-    if operation.org_required:
-        yield _REQUIRED_ORG
-    for each in given:
-        if not each.required:
-            annotation = f"{annotate(each.shape, 'argument')} | Unset"
-            yield Argument(each.name, annotation, "UNSET", _describe(each))
-    if operation.body_kind == "multipart":
-        yield _FILENAME
-    if operation.answer == "page":
-        yield from _PAGING
-    if operation.takes_org and not operation.org_required:
-        yield _ORG
-    if operation.idempotency_key is not None:
-        yield _IDEMPOTENCY_KEY
-    yield _PAGE_TIMEOUT if operation.answer == "page" else _TIMEOUT
-
-
-def _describe(each: Property) -> str | None:
-    text = describe_value(each)
-    if each.shape.enum:
-        known = "Known: " + ", ".join(f"`{value}`" for value in each.shape.enum) + "."
-        if not text:
-            return known
-        if not all(f"`{value}`" in text for value in each.shape.enum):
-            return f"{text} {known}"
-    return text
-
-
-def _spell_returns(operation: Operation) -> str:
-    item = operation.returns.model if operation.returns is not None else None
-    return {
-        "model": f"{item}",
-        "list": f"list[{item}]",
-        "nothing": "None",
-        "secret_text": "Secret",
-        "download": "DownloadCall",
-        "page": f"PagedCall[{item}]",
-    }[operation.answer]
-
-
-def _write_doc(operation: Operation, arguments: Iterable[Argument], overrides: Overrides) -> str:
-    """Return a method's docstring, indented for the class body."""
-    parts = [wrap(operation.summary, 8)]
-    if operation.notes:
-        parts.append(wrap(operation.notes, 8))
-    parts.append("Args:\n" + "\n".join(f"            {_describe_argument(each)}" for each in arguments))
-    if returned := _describe_returned(operation):
-        parts.append(f"Returns:\n            {wrap(returned, 12, 4)}")
-    if raises := _list_failures(operation, overrides):
-        lines = "\n".join(f"            {wrap(f'{name}: {text}', 12, 4)}" for name, text in raises)
-        parts.append(f"Raises:\n{lines}")
-    facts = [f"`{operation.http_method} {operation.path}` ({operation.id})"]
-    if len(operation.generations) == 1:
-        facts.append(f"only generation {operation.generations[0]}")
-    if operation.scope:
-        facts.append(f"scope `{operation.scope}`")
-    if operation.session_only:
-        facts.append("only with a dashboard session")
-    if operation.host == "inference":
-        facts.append("inference host")
-    parts.append(wrap(f"Source: {', '.join(facts)}.", 8))
-    return "\n\n        ".join(parts) + "\n        "
-
-
-def _describe_returned(operation: Operation) -> str | None:
-    item = _lower_first(operation.returned)
-    return {
-        "model": operation.returned,
-        "list": f"A list; each item: {item}" if item else None,
-        "page": f"The list, to take whole or to iterate; each item: {item}" if item else None,
-        "nothing": None,
-        "secret_text": "The text, which has a credential in it; `reveal()` shows it.",
-        "download": "The content, to take whole, in chunks, or to save to a file.",
-    }[operation.answer]
-
-
-def _describe_argument(argument: Argument) -> str:
-    if not argument.text:
-        return argument.name
-    return wrap(f"{argument.name}: {_lower_first(argument.text)}", 12, 4)
-
-
-def _lower_first(text: str | None) -> str:
-    if not text:
-        return ""
-    first = text.split(maxsplit=1)[0]
-    # Acronyms keep their case, a sentence's first word loses it.
-    is_acronym = len(first) > 1 and first[:2].isupper()
-    return text if is_acronym or first.startswith("`") else text[:1].lower() + text[1:]
-
-
-def _list_failures(operation: Operation, overrides: Overrides) -> list[tuple[str, str]]:
-    raises = [_FAILURES[status] for status in operation.failures if status in _FAILURES]
-    if not operation.path_ids and not operation.takes_org:
-        # Nothing is looked up: a generation that does not serve the operation answers so.
-        raises = [_NOT_SERVED if name == "NotFound" else (name, text) for name, text in raises]
-    if operation.id in overrides.capacity:
-        raises.append(_NO_ROOM)
-    return raises
-
-
-def _write_statements(operation: Operation) -> Iterable[str]:
+def _write_statements(operation: Operation, overrides: Overrides, templates: Environment) -> Iterable[str]:
     for each in (*operation.body, *operation.query):
         if each.shape.secret or (each.shape.item is not None and each.shape.item.secret):
             yield f"{each.name} = conceal({each.name})"
+    call = _spell_call(operation)
+    patience = overrides.patience.get(operation.id)
+    if patience is not None:
+        yield from _wait_for_capacity(operation, patience, call, templates)
+    elif operation.answer in ("page", "download"):
+        yield f"return {call}"
+    else:
+        yield f"await {call}" if operation.answer == "nothing" else f"return await {call}"
+
+
+def _wait_for_capacity(
+    operation: Operation, patience: Patience, call: str, templates: Environment
+) -> Iterable[str]:
+    text = templates.get_template("patient_create.jinja").render(
+        resource=operation.resource,
+        returns="" if operation.returns is None else operation.returns.model,
+        statement=f"return await {call}",
+        takes_key=operation.idempotency_key is not None,
+        takes_org=operation.takes_org,
+        patience=patience,
+    )
+    return text.splitlines()
+
+
+def _spell_call(operation: Operation) -> str:
     words = [f"operations.{constant_name(operation)}"]
     if operation.returns is not None:
         words.append(str(operation.returns.model))
@@ -350,11 +182,7 @@ def _write_statements(operation: Operation) -> Iterable[str]:
         words.append("idempotency_key=idempotency_key")
     words.append("timeout=timeout")
     call = "upload" if operation.body_kind == "multipart" else _CALLS[operation.answer]
-    waited = f"self._calls.{call}({', '.join(words)})"
-    if operation.answer in ("page", "download"):
-        yield f"return {waited}"
-    else:
-        yield f"await {waited}" if operation.answer == "nothing" else f"return await {waited}"
+    return f"self._calls.{call}({', '.join(words)})"
 
 
 def _spell_fields(properties: Iterable[Property]) -> str:
@@ -362,39 +190,30 @@ def _spell_fields(properties: Iterable[Property]) -> str:
     return f"({''.join(fields)})"
 
 
-def _write_imports(
-    operations: tuple[Operation, ...],
-    signatures: tuple[Signature, ...],
-    methods: tuple[Method, ...],
-    layout: Layout,
-) -> str:
-    text = " ".join(
-        [*(each.head for each in methods), *(line for each in methods for line in each.statements)]
-    )
-    words = set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
-    lines = ["import builtins"] if "builtins" in words else []
-    for module, names in (
-        ("collections.abc", ("Mapping", "Sequence")),
-        ("datetime", ("date", "datetime")),
-        ("typing", ("Literal",)),
-        ("openrelay_async.download", ("DownloadCall",)),
-        ("openrelay_async.generated", ("operations",)),
-    ):
-        if used := sorted(words & set(names)):
-            lines.append(f"from {module} import {', '.join(used)}")
-    models: dict[str, list[str]] = {}
-    for model in sorted(words & set(layout.places)):
-        models.setdefault(layout.places[model], []).append(model)
-    for module, used in sorted(models.items()):
-        lines.append(f"from openrelay_async.generated.models.{module} import {', '.join(used)}")
-    for module, names in (
-        ("openrelay_async.pagination", ("PagedCall",)),
-        ("openrelay_async.redaction", ("Secret", "conceal")),
-        ("openrelay_async.resource", ("FileSource", "Resource")),
-        ("openrelay_async.unset", ("UNSET", "Unset")),
-    ):
-        if used := sorted((words | {"Resource"}) & set(names)):
-            lines.append(f"from {module} import {', '.join(used)}")
-    if encoders := sorted(word for word in words if word.startswith("encode_") or word in _COMBINATORS):
-        lines.append(f"from openrelay_async.wire import {', '.join(encoders)}")
-    return "\n".join(lines)
+def _list_imports(methods: Iterable[Method], waiting: WaitMethods | None, layout: Layout) -> Iterable[str]:
+    words = list_words(text for each in methods for text in (each.head, *each.statements))
+    models = place_models(words, layout)
+    if waiting is not None:
+        words |= list_words([waiting.block])
+    encoders = [word for word in words if word.startswith("encode_") or word in _COMBINATORS]
+    places = {
+        **STANDARD,
+        **models,
+        "openrelay_async.download": ("DownloadCall",),
+        "openrelay_async.generated": ("operations",),
+        "openrelay_async.pagination": ("PagedCall",),
+        "openrelay_async.resource": ("Calls", "FileSource", "Resource"),
+        "openrelay_async.wire": encoders,
+    }
+    return spell_imports({*words, "Resource"}, places)
+
+
+def list_typing_imports(
+    methods: Iterable[Method], waiting: WaitMethods | None, layout: Layout
+) -> Iterable[str]:
+    """Return the imports of what only waits name: a program that never waits loads none of it."""
+    if waiting is None:
+        return ()
+    used = list_words(text for each in methods for text in (each.head, *each.statements))
+    words = list_words([waiting.block]) - used
+    return (*spell_imports(words & set(layout.places), place_models(words, layout)), *waiting.imports)

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from attrs import frozen
 from jinja2 import Environment
 
 from .forms import Description, Operation
+from .imports import STANDARD, list_words, place_models, spell_imports
+from .load_waits import alias_home
 from .overrides import Overrides
 from .read_additions import PACKAGE as HAND_WRITTEN
-from .read_additions import Additions, read_additions
+from .read_additions import Additions, read_additions, read_twins
 from .render_models import Layout, render_index
 from .render_resources import (
+    Method,
     ResourceClass,
-    Signature,
-    describe_signatures,
     group_operations,
-    name_class,
+    list_typing_imports,
+    spell_title,
 )
+from .render_waits import PACKAGE as GENERATED
+from .render_waits import WaitMethods
+from .signatures import Signature, describe_signatures
 from .spell import wrap
 
 FOLDER = "openrelay_sync/generated/resources"
@@ -27,19 +31,12 @@ PACKAGE = "openrelay_sync.generated.resources"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@frozen
-class Method:
-    head: str
-    doc: str
-    statements: tuple[str, ...]
-    overloads: tuple[str, ...] = ()
-
-
 def render_sync_resources(
     description: Description,
     layout: Layout,
     overrides: Overrides,
     titles: Mapping[str, str],
+    waits: Mapping[str, WaitMethods],
     templates: Environment,
     banner: str,
 ) -> dict[str, str]:
@@ -47,32 +44,39 @@ def render_sync_resources(
     template = templates.get_template("sync_resource.py.jinja")
     files: dict[str, str] = {}
     for name, operations in group_operations(description).items():
-        signatures = describe_signatures(operations, overrides)
-        kind = name_class(name, overrides)
-        written = read_additions(ROOT, name, kind)
-        additions = written or Additions()
-        methods = {
-            signature.name: Method(
+        own = tuple(
+            Method(
+                signature.name,
                 head=_spell_returns(signature.spell(is_async=False)),
                 doc=signature.doc,
                 statements=tuple(_write_statements(operation, signature)),
             )
-            for operation, signature in zip(operations, signatures, strict=True)
-        }
-        for each in additions.methods:
-            # One that is written by hand may stand for a generated one.
-            methods[each.name] = Method(each.head, each.doc, each.statements, each.overloads)
-        title = titles.get(name, f"the {name} operations.")
+            for operation, signature in zip(
+                operations, describe_signatures(operations, overrides), strict=True
+            )
+        )
+        waiting = waits.get(name)
+        twins = () if waiting is None else read_twins(waiting.block, f"{FOLDER}/{name}.py")
+        additions = read_additions(ROOT, name, overrides.class_of(name))
+        # One that is written by hand may stand for a generated one.
+        methods = {each.name: each for each in (*own, *twins, *(additions.methods if additions else ()))}
         resource = ResourceClass(
             name=name,
-            class_name=kind,
-            title=title[:1].lower() + title[1:] if not title[:2].isupper() else title,
-            doc=wrap(title, 4),
-            imports=_write_imports(name, tuple(methods.values()), layout, written),
+            class_name=overrides.class_of(name),
+            title=spell_title(name, titles),
+            doc=wrap(titles.get(name, f"The {name} operations."), 4),
+            imports=(
+                *_list_imports(name, own, tuple(methods.values()), layout, additions),
+                *_list_alias_imports(name, overrides),
+            ),
             methods=tuple(methods.values()),
+            typing_imports=(
+                *list_typing_imports(own, waiting, layout),
+                *(additions.typing_imports if additions else ()),
+            ),
         )
         files[f"{FOLDER}/{name}.py"] = template.render(resource=resource, banner=banner)
-    places = {name_class(name, overrides): f"{PACKAGE}.{name}" for name in description.resources}
+    places = {overrides.class_of(name): f"{PACKAGE}.{name}" for name in description.resources}
     files[f"{FOLDER}/__init__.py"] = render_index(
         "A class per resource of the sync client, each loaded when it is first used.",
         places,
@@ -80,6 +84,13 @@ def render_sync_resources(
         banner,
     )
     return files
+
+
+def _list_alias_imports(resource: str, overrides: Overrides) -> Iterable[str]:
+    """Yield the import of the type that the async module makes for its waits."""
+    waits = overrides.waits.get(resource)
+    if waits is not None and alias_home(waits) == resource:
+        yield f"from {GENERATED}.{resource} import {waits.either}"
 
 
 def _spell_returns(head: str) -> str:
@@ -107,33 +118,27 @@ def _write_statements(operation: Operation, signature: Signature) -> Iterable[st
         yield f"{'' if operation.answer == 'nothing' else 'return '}self._bridge.run({call})"
 
 
-def _write_imports(
-    resource: str, methods: Iterable[Method], layout: Layout, additions: Additions | None
-) -> str:
-    text = " ".join(line for each in methods for line in (*each.overloads, each.head, *each.statements))
-    words = set("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
-    lines = ["import builtins"] if "builtins" in words else []
-    models: dict[str, list[str]] = {}
-    for model in sorted(words & set(layout.places)):
-        models.setdefault(layout.places[model], []).append(model)
-    places = [
-        ("collections.abc", ("Generator", "Mapping", "Sequence")),
-        ("datetime", ("date", "datetime")),
-        ("typing", ("Literal",)),
-        *((f"openrelay_async.generated.models.{module}", tuple(used)) for module, used in models.items()),
-        ("openrelay_async.redaction", ("Secret", "conceal")),
-        ("openrelay_async.resource", ("FileSource",)),
-        ("openrelay_async.unset", ("UNSET", "Unset")),
-        ("openrelay_sync.contexts", ("SyncContext",)),
-        ("openrelay_sync.iteration", ("SyncDownload", "SyncPagedCall", "iterate")),
-        ("openrelay_sync.resource", ("SyncResource",)),
-    ]
-    for module, names in places:
-        if used := sorted((words | {"SyncResource"}) & set(names)):
-            lines.append(f"from {module} import {', '.join(used)}")
-    if additions is None:
-        lines.append(f"from openrelay_async.generated.resources import {resource} as async_resource")
-    else:
-        lines.append(f"from {HAND_WRITTEN} import {resource} as async_resource")
-        lines += additions.imports
-    return "\n".join(lines)
+def _list_imports(
+    resource: str,
+    own: Iterable[Method],
+    methods: Iterable[Method],
+    layout: Layout,
+    additions: Additions | None,
+) -> Iterable[str]:
+    """Yield the imports of a module.
+
+    Args:
+        own: the operations' methods, whose models are loaded with the module.
+    """
+    models = place_models(list_words(text for each in own for text in (each.head, *each.statements)), layout)
+    words = list_words(text for each in methods for text in (*each.overloads, each.head, *each.statements))
+    places = {
+        **STANDARD,
+        **models,
+        "openrelay_sync.contexts": ("SyncContext",),
+        "openrelay_sync.iteration": ("SyncDownload", "SyncPagedCall", "iterate"),
+        "openrelay_sync.resource": ("SyncResource",),
+    }
+    yield from spell_imports({*words, "SyncResource"}, places)
+    yield f"from {GENERATED if additions is None else HAND_WRITTEN} import {resource} as async_resource"
+    yield from () if additions is None else additions.imports

@@ -110,3 +110,8 @@ def wrap(text: str, indent: int, hanging: int = 0) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     ).lstrip()
+
+
+def spell_paragraph(text: str, indent: int, hanging: int = 0) -> str:
+    """Return a paragraph of a docstring, for templates: with its indentation and the end of its last line."""
+    return f"{' ' * indent}{wrap(text, indent, hanging)}\n"

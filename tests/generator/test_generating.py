@@ -119,6 +119,22 @@ def test_the_command_refuses_with_the_pointer_and_without_a_traceback(
         ('[resources.vms]\nclass = "Machines"', "overrides.toml/resources/vms/reason"),
         ('[schemas.VmSummary]\nmixin = "a:B"', "overrides.toml/schemas/VmSummary/reason"),
         ("[surprise]", "overrides.toml/surprise"),
+        ("[wait_for_capacity.createGhost]", "overrides.toml/wait_for_capacity/createGhost"),
+        ("[wait_for_capacity.listOrgVms]", "overrides.toml/wait_for_capacity/listOrgVms"),
+        ('[wait_for_capacity.createVm]\nrum = "a"', "overrides.toml/wait_for_capacity/createVm/rum"),
+        ('[wait_for_capacity.createVm]\nroom = "a"', "overrides.toml/wait_for_capacity/createVm/looks_at"),
+        (
+            '[wait_for_capacity.createVm]\nroom = "a"\nlooks_at = ["gpu_count"]',
+            "overrides.toml/wait_for_capacity/createVm/order",
+        ),
+        (
+            '[wait_for_capacity.createVm]\nlooks_at = ["gpu_count"]',
+            "overrides.toml/wait_for_capacity/createVm/room",
+        ),
+        (
+            '[wait_for_capacity.createVm]\nroom = "a"\nlooks_at = ["gpu_count", "gpuModelId"]',
+            "overrides.toml/wait_for_capacity/createVm/looks_at/1",
+        ),
     ],
 )
 def test_an_override_without_effect_or_reason_is_refused(
@@ -129,6 +145,17 @@ def test_an_override_without_effect_or_reason_is_refused(
     with pytest.raises(DescriptionError) as refusal:
         load_overrides(path, read_description(document))
     assert refusal.value.pointer == pointer
+
+
+def test_an_argument_that_would_hide_what_a_patient_create_calls_is_refused(
+    tmp_path: Path, document: dict[str, Any]
+) -> None:
+    grown = copy.deepcopy(document)
+    grown["components"]["schemas"]["CreateVmRequest"]["properties"]["uuid"] = {"type": "string"}
+    path = tmp_path / "overrides.toml"
+    path.write_text('[wait_for_capacity.createVm]\nroom = "a"\nlooks_at = []', "utf-8")
+    with pytest.raises(DescriptionError, match="'uuid' would hide"):
+        load_overrides(path, read_description(grown))
 
 
 def test_prose_that_is_missing_fails_the_check(document: dict[str, Any]) -> None:

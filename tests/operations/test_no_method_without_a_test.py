@@ -95,6 +95,10 @@ PAGING: dict[str, Any] = {
 }
 
 
+PATIENT = {"createCluster", "createPod", "createVm"}
+"""Creates that can wait until there is room."""
+
+
 def expected_keywords(case: Case) -> dict[str, Any]:
     """Keyword arguments and their types."""
     keywords: dict[str, Any] = {}
@@ -109,6 +113,8 @@ def expected_keywords(case: Case) -> dict[str, Any]:
         keywords["org_id"] = str if case.org_required else str | None
     if case.key_header or case.key_property:
         keywords["idempotency_key"] = str | None
+    if case.id in PATIENT:
+        keywords["wait_for_capacity"] = float | None
     return {**keywords, **(PAGING if case.pagination else {}), "timeout": float | None}
 
 

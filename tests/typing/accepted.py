@@ -24,6 +24,8 @@ from openrelay_async import (
     models,
     operations,
 )
+from openrelay_async.machines import AnyVm
+from openrelay_async.resources.kubernetes import AnyCluster
 from openrelay_sync import Client, SyncDownload, SyncPagedCall
 
 
@@ -114,6 +116,23 @@ async def move_files(client: AsyncClient) -> None:
     assert_type(await client.files.get_content("file_1").save("out"), Path)
     async for chunk in client.files.get_content("file_1"):
         assert_type(chunk, bytes)
+
+
+async def wait(client: AsyncClient, goal: str) -> None:
+    """R7.4: a wait's type follows from its goal."""
+    assert_type(await client.vms.wait("vm_1"), models.VmSummary)
+    assert_type(await client.vms.wait("vm_1", until="ssh_ready"), models.VmDetail)
+    assert_type(await client.vms.wait("vm_1", until=goal), AnyVm)
+    assert_type(await client.pods.wait("pod_1"), models.VmSummary)
+    assert_type(await client.pods.wait("pod_1", until="ssh_ready"), models.VmDetail)
+    assert_type(await client.pods.resume_wait("token"), AnyVm)
+    assert_type(await client.clusters.wait("cl_1", until=goal), models.ClusterSummary)
+    assert_type(await client.batches.wait_all(["b_1"], until="ended"), list[models.BatchObject])
+    assert_type(await client.kubernetes.wait("k_1"), models.KubernetesCluster)
+    assert_type(await client.kubernetes.resume_wait("token"), AnyCluster | None)
+    async for outcome in client.snapshots.as_completed(["snap_1"]):
+        assert_type(outcome.get(), models.Snapshot)
+    await client.vms.create(name="job", gpu_model_id="rtx-4090", wait_for_capacity=600)
 
 
 async def fail(call: Awaitable[object]) -> None:

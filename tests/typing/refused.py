@@ -46,6 +46,14 @@ async def call(client: AsyncClient) -> None:
         print(vm)
 
 
+async def wait(client: AsyncClient, goal: str) -> None:
+    await client.kubernetes.wait("k_1", until=goal)  # refused
+    await client.kubernetes.wait_all(["k_1"], until="deleted")  # refused
+    detail: models.VmDetail = await client.pods.wait("pod_1", until="running")  # refused
+    await client.vms.create(name="job", wait_for_capacity="600")  # refused
+    print(detail)
+
+
 async def read(client: AsyncClient) -> None:
     vm = await client.vms.get("vm_1")
     vm.name = "other"  # refused

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
+import re
 from collections import Counter
 from typing import get_type_hints
 
@@ -11,9 +13,6 @@ import pytest
 
 from openrelay_async import errors, orders
 from openrelay_async.emulator import Emulator, Fault, TurnedClock
-from openrelay_async.generated.resources import clusters as generated_clusters
-from openrelay_async.generated.resources import pods as generated_pods
-from openrelay_async.generated.resources import vms as generated_vms
 from openrelay_async.resources import clusters, pods, vms
 
 EIGHT = {"gpu_model_id": "b200", "gpu_count": 8}
@@ -120,17 +119,32 @@ async def test_pods_and_clusters_wait_for_capacity_too(client, emulator):
 
 
 @pytest.mark.parametrize(
-    ("generated", "ours", "order"),
-    [
-        (generated_vms.Vms, vms.Vms, orders.VmOrder),
-        (generated_clusters.Clusters, clusters.Clusters, orders.ClusterOrder),
-        (generated_pods.Pods, pods.Pods, orders.PodOrder),
-    ],
+    ("kind", "order"),
+    [(vms.Vms, orders.VmOrder), (clusters.Clusters, orders.ClusterOrder), (pods.Pods, orders.PodOrder)],
 )
-def test_create_takes_what_the_generated_method_takes(generated, ours, order):
+def test_a_lease_takes_what_create_takes(kind, order):
     """What a newer description adds must not be lost here."""
-    described = inspect.signature(generated.create).parameters
-    offered = dict(inspect.signature(ours.create).parameters)
-    assert offered.pop("wait_for_capacity").default is None
-    assert offered == dict(described)
-    assert set(get_type_hints(order)) == set(described) - {"self", "idempotency_key", "timeout"}
+    described = set(inspect.signature(kind.create).parameters)
+    assert set(get_type_hints(order)) == described - {
+        "self",
+        "idempotency_key",
+        "timeout",
+        "wait_for_capacity",
+    }
+
+
+@pytest.mark.parametrize("package", ["openrelay_async", "openrelay_sync"])
+@pytest.mark.parametrize("resource", ["clusters", "pods", "vms"])
+def test_a_lease_conceals_what_create_conceals(resource, package):
+    """R4.1: its frames are in tracebacks as well."""
+    create, lease = (
+        inspect.getsource(getattr(find_class(package, resource), name)) for name in ("create", "lease")
+    )
+    secrets = re.findall(r"(\w+) = conceal\(\1\)", create)
+    assert secrets
+    assert [name for name in secrets if f'order["{name}"] = conceal(order["{name}"])' not in lease] == []
+
+
+def find_class(package, resource):
+    folder = "resources" if package == "openrelay_async" else "generated.resources"
+    return getattr(importlib.import_module(f"{package}.{folder}.{resource}"), resource.title())

@@ -22,7 +22,8 @@ async def make_pod(client, **more):
 
 async def test_a_pod_is_waited_for_like_the_vm_that_it_is(client):
     pod = await make_pod(client)
-    assert (await client.pods.wait(pod.id)).status == "running"
+    running = await client.pods.wait(pod.id)
+    assert (running.status, type(running)) == ("running", models.VmSummary)
     detail = await client.pods.wait(pod.id, until="ssh_ready")
     assert isinstance(detail, models.VmDetail)
 

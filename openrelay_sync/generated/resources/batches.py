@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from openrelay_async.generated.models.batches import BatchObject
-from openrelay_async.resources import batches as async_resource
+from openrelay_async.generated.resources import batches as async_resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 from openrelay_sync.iteration import SyncPagedCall, iterate
@@ -162,7 +162,8 @@ class Batches(SyncResource[async_resource.Batches]):
     ) -> BatchObject:
         """Wait until a batch is `completed`, `cancelled` or, in whatever way, `ended`.
 
-        All waits of a client share their polls. Cancelling a wait changes nothing at the batch.
+        All waits of a client share their polls: thousands cost as many list calls as there are pages.
+        Cancelling a wait changes nothing at the batch.
 
         Args:
             id: batch id.
@@ -173,7 +174,8 @@ class Batches(SyncResource[async_resource.Batches]):
             on_update: told when it is first seen and whenever it has changed, with a `WaitProgress`.
 
         Raises:
-            WaitTimeout: the time is up; it carries the batch as last seen and a token for `resume_wait`.
+            WaitTimeout: the time is up; it carries the batch as last seen and a token for
+                `resume_wait`.
             WaitFailed: the batch is in a state from which the goal cannot be reached; it says why.
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such batch.
@@ -271,7 +273,10 @@ class Batches(SyncResource[async_resource.Batches]):
         max_failures: int = DEFAULT_FAILURES,
         on_update: OnUpdate[BatchObject] | None = None,
     ) -> Generator[WaitOutcome[BatchObject], None, None]:
-        """Yield a `WaitOutcome` for each batch as its wait ends: with it, or with the error."""
+        """Yield a `WaitOutcome` for each batch as its wait ends: with it, or with the error.
+
+        Arguments are those of `wait`.
+        """
         return iterate(
             self._bridge,
             self._resource.as_completed(
@@ -289,16 +294,19 @@ class Batches(SyncResource[async_resource.Batches]):
     ) -> Generator[Change[BatchObject], None, None]:
         """Yield each change of the organization's batches once: `appeared`, `changed`, `gone`.
 
-        A slow reader is told the latest of each, and never misses a final state. Errors that pass are polled
-        through; a key that is refused ends it.
+        A slow reader is told the latest of each, never an outdated state, and never misses a final one.
+        Errors that pass are polled through; a key that is refused ends it.
 
         Args:
             existing: whether those that are there at the start are told as `appeared`; those that had ended
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
+
+        Raises:
+            Unauthenticated, PermissionDenied: the key may not list batches.
         """
         return iterate(self._bridge, self._resource.watch(existing=existing, interval=interval))
 
     def look_now(self) -> None:
-        """Let waits and watches on batches in this event loop poll now: what a webhook receiver does."""
+        """Let waits and watches on batches poll now in this event loop: for webhook receivers."""
         self._bridge.run(self._resource.look_now())

@@ -133,14 +133,46 @@ class Clusters(SyncResource[async_resource.Clusters]):
         timeout: float | None = None,
         wait_for_capacity: float | None = None,
     ) -> ClusterSummary:
-        """Create as the API's operation does, and if wanted wait until there is room for it.
+        """Create a cluster of container replicas on GPUs.
+
+        Starts as `deploying`, and becomes `running`, `degraded` or `failed`.
 
         Args:
+            name: name of the cluster.
+            allow_fallback: whether other capacity than asked for may be used.
+            container_command: command and arguments to run in the container, one list item each.
+            container_port: port that the container listens on.
+            disk_size_gb: disk size (GB).
+            env_vars: environment variables; all values are secret.
+            gpu_model_id: GPU model, from `catalog.list_gpu_models`.
+            gpus_per_replica: number of GPUs of each replica.
+            health_check_path: HTTP path that the health check requests.
+            health_check_port: port that the health check uses.
+            health_checks: health checks to run.
+            image_url: container image to run.
+            kernel_modules: kernel modules to load.
+            preferred_regions: regions to prefer, as `catalog.list_locations` names them.
+            privileged: whether the container runs privileged.
+            registry_credential_id: credentials for a private image, from `registry_credentials.list`.
+            replica_count: number of replicas to run.
+            resource_size: CPU and memory size, as `catalog.get_pricing` names it.
+            template_id: template to start from.
+            tier: price tier, as `catalog.get_pricing` names it.
+            org_id: organization id; by default the client's organization.
+            timeout: limit of the whole call in seconds, retries included; by default the client's.
             wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is one.
-                Without it, `CapacityUnavailable` is raised at once.
+                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
+                one. By default, it is raised at once.
 
-        The other arguments, the result and the errors are those of the generated method.
+        Returns:
+            One cluster as lists show it: status, replicas, endpoint.
+
+        Raises:
+            Conflict: the present state does not allow it.
+            CapacityUnavailable: no room for it now, or in all of `wait_for_capacity`.
+
+        Source: `POST /v1/orgs/{orgId}/clusters/create` (createCluster), only generation 2026-07, scope
+        `clusters:write`.
         """
         env_vars = conceal(env_vars)
         return self._bridge.run(
@@ -259,13 +291,14 @@ class Clusters(SyncResource[async_resource.Clusters]):
         on_update: OnUpdate[ClusterSummary] | None = None,
         org_id: str | None = None,
     ) -> ClusterSummary:
-        """Wait until a cluster is `running`, `stopped` or `terminated`; `degraded` is no end.
+        """Wait until a cluster is `running`, `stopped` or `terminated`.
 
-        All waits of a client share their polls. Cancelling a wait changes nothing at the cluster.
+        All waits of a client share their polls: thousands cost as many list calls as there are pages.
+        Cancelling a wait changes nothing at the cluster.
 
         Args:
             id: cluster id.
-            until: what to wait for.
+            until: what to wait for. `degraded` is no end.
             timeout: seconds of wall clock to wait; `math.inf` for no limit.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
             max_failures: polls in a row that may fail for reasons that pass.
@@ -273,7 +306,8 @@ class Clusters(SyncResource[async_resource.Clusters]):
             org_id: organization id; by default the client's organization.
 
         Raises:
-            WaitTimeout: the time is up; it carries the cluster as last seen and a token for `resume_wait`.
+            WaitTimeout: the time is up; it carries the cluster as last seen and a token for
+                `resume_wait`.
             WaitFailed: the cluster is in a state from which the goal cannot be reached; it says why.
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such cluster.
@@ -288,54 +322,6 @@ class Clusters(SyncResource[async_resource.Clusters]):
                 on_update=on_update,
                 org_id=org_id,
             )
-        )
-
-    def lease(
-        self,
-        *,
-        until: Literal["running"] = "running",
-        wait_timeout: float = DEFAULT_TIMEOUT,
-        wait_for_capacity: float | None = None,
-        max_duration: float | None = None,
-        record: str | PathLike[str] | None = None,
-        on_update: OnUpdate[ClusterSummary] | None = None,
-        **order: Unpack[ClusterOrder],
-    ) -> SyncContext[ClusterSummary]:
-        """Return a context manager that creates a cluster, waits for it, and always terminates it.
-
-        with client.clusters.lease(name="job", gpu_model_id="rtx-4090") as cluster:
-            ...
-
-        It is terminated at the end of the block, after an error, a cancellation, Ctrl-C, and when waiting
-        for it fails. After a create of which nobody knows whether it succeeded, it is looked for.
-
-        Args:
-            until: what to wait for before the block begins.
-            wait_timeout: seconds for that.
-            wait_for_capacity: seconds to wait if there is no room for it.
-            max_duration: ends it after so many seconds from its creation.
-            record: a file of leases, with which `leases.sweep` ends what a crash has left.
-            on_update: told of its changes while it is waited for.
-            order: the arguments of `create`.
-
-        Raises:
-            LeaseExpired: it came to its limit; the block was cancelled.
-            LeaseError: it could not be terminated and may still run: its id is named.
-            WaitError: it did not get ready; it is terminated.
-        """
-        if "env_vars" in order:
-            order["env_vars"] = conceal(order["env_vars"])
-        return SyncContext(
-            self._bridge,
-            self._resource.lease(
-                until=until,
-                wait_timeout=wait_timeout,
-                wait_for_capacity=wait_for_capacity,
-                max_duration=max_duration,
-                record=record,
-                on_update=on_update,
-                **order,
-            ),
         )
 
     def resume_wait(
@@ -425,7 +411,10 @@ class Clusters(SyncResource[async_resource.Clusters]):
         on_update: OnUpdate[ClusterSummary] | None = None,
         org_id: str | None = None,
     ) -> Generator[WaitOutcome[ClusterSummary], None, None]:
-        """Yield a `WaitOutcome` for each cluster as its wait ends: with it, or with the error."""
+        """Yield a `WaitOutcome` for each cluster as its wait ends: with it, or with the error.
+
+        Arguments are those of `wait`.
+        """
         return iterate(
             self._bridge,
             self._resource.as_completed(
@@ -444,19 +433,70 @@ class Clusters(SyncResource[async_resource.Clusters]):
     ) -> Generator[Change[ClusterSummary], None, None]:
         """Yield each change of the organization's clusters once: `appeared`, `changed`, `gone`.
 
-        A slow reader is told the latest of each, and never misses a final state. Errors that pass are polled
-        through; a key that is refused ends it.
+        A slow reader is told the latest of each, never an outdated state, and never misses a final one.
+        Errors that pass are polled through; a key that is refused ends it.
 
         Args:
             existing: whether those that are there at the start are told as `appeared`; those that had ended
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
             org_id: organization id; by default the client's organization.
+
+        Raises:
+            Unauthenticated, PermissionDenied: the key may not list clusters.
         """
         return iterate(
             self._bridge, self._resource.watch(existing=existing, interval=interval, org_id=org_id)
         )
 
     def look_now(self, *, org_id: str | None = None) -> None:
-        """Let waits and watches on clusters in this event loop poll now: what a webhook receiver does."""
+        """Let waits and watches on clusters poll now in this event loop: for webhook receivers."""
         self._bridge.run(self._resource.look_now(org_id=org_id))
+
+    def lease(
+        self,
+        *,
+        until: Literal["running"] = "running",
+        wait_timeout: float = DEFAULT_TIMEOUT,
+        wait_for_capacity: float | None = None,
+        max_duration: float | None = None,
+        record: str | PathLike[str] | None = None,
+        on_update: OnUpdate[ClusterSummary] | None = None,
+        **order: Unpack[ClusterOrder],
+    ) -> SyncContext[ClusterSummary]:
+        """Return a context manager that creates a cluster, waits for it, and always terminates it.
+
+        with client.clusters.lease(name="job", gpu_model_id="rtx-4090") as cluster:
+            ...
+
+        It is terminated at the end of the block, after an error, a cancellation, Ctrl-C, and when waiting
+        for it fails. After a create of which nobody knows whether it succeeded, it is looked for.
+
+        Args:
+            until: what to wait for before the block begins.
+            wait_timeout: seconds for that.
+            wait_for_capacity: seconds to wait if there is no room for it.
+            max_duration: ends it after so many seconds from its creation.
+            record: a file of leases, with which `leases.sweep` ends what a crash has left.
+            on_update: told of its changes while it is waited for.
+            order: the arguments of `create`.
+
+        Raises:
+            LeaseExpired: it came to its limit; the block was cancelled.
+            LeaseError: it could not be terminated and may still run: its id is named.
+            WaitError: it did not get ready; it is terminated.
+        """
+        if "env_vars" in order:
+            order["env_vars"] = conceal(order["env_vars"])
+        return SyncContext(
+            self._bridge,
+            self._resource.lease(
+                until=until,
+                wait_timeout=wait_timeout,
+                wait_for_capacity=wait_for_capacity,
+                max_duration=max_duration,
+                record=record,
+                on_update=on_update,
+                **order,
+            ),
+        )

@@ -23,6 +23,7 @@ from openrelay_async.generated.models.kubernetes import (
     KubernetesNodePoolSku,
     KubernetesNodeSummary,
 )
+from openrelay_async.generated.resources.kubernetes import AnyCluster
 from openrelay_async.resources import kubernetes as async_resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
@@ -32,7 +33,6 @@ from openrelay_sync.resource import SyncResource
 if TYPE_CHECKING:
     from openrelay_async.waiting import OnUpdate, WaitOutcome
     from openrelay_async.watching import Change
-from openrelay_async.resources.kubernetes import AnyCluster
 
 
 class Kubernetes(SyncResource[async_resource.Kubernetes]):
@@ -492,7 +492,8 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
     ) -> KubernetesCluster | None:
         """Wait until a Kubernetes cluster is `ready` (then it is returned in full) or `deleted`.
 
-        All waits of a client share their polls. Cancelling a wait changes nothing at the Kubernetes cluster.
+        All waits of a client share their polls: thousands cost as many list calls as there are pages.
+        Cancelling a wait changes nothing at the Kubernetes cluster.
 
         Args:
             id: Kubernetes cluster id.
@@ -503,8 +504,10 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
             on_update: told when it is first seen and whenever it has changed, with a `WaitProgress`.
 
         Raises:
-            WaitTimeout: the time is up; it carries the cluster as last seen and a token for `resume_wait`.
-            WaitFailed: the cluster is in a state from which the goal cannot be reached; it says why.
+            WaitTimeout: the time is up; it carries the Kubernetes cluster as last seen and a token for
+                `resume_wait`.
+            WaitFailed: the Kubernetes cluster is in a state from which the goal cannot be reached; it
+                says why.
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such Kubernetes cluster.
         """
@@ -601,7 +604,10 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
         max_failures: int = DEFAULT_FAILURES,
         on_update: OnUpdate[AnyCluster] | None = None,
     ) -> Generator[WaitOutcome[AnyCluster], None, None]:
-        """Yield a `WaitOutcome` for each Kubernetes cluster as its wait ends: with it, or with the error."""
+        """Yield a `WaitOutcome` for each Kubernetes cluster as its wait ends: with it, or with the error.
+
+        Arguments are those of `wait`.
+        """
         return iterate(
             self._bridge,
             self._resource.as_completed(
@@ -619,18 +625,21 @@ class Kubernetes(SyncResource[async_resource.Kubernetes]):
     ) -> Generator[Change[AnyCluster], None, None]:
         """Yield each change of the organization's Kubernetes clusters once: `appeared`, `changed`, `gone`.
 
-        A slow reader is told the latest of each, and never misses a final state. Errors that pass are polled
-        through; a key that is refused ends it.
+        A slow reader is told the latest of each, never an outdated state, and never misses a final one.
+        Errors that pass are polled through; a key that is refused ends it.
 
         Args:
             existing: whether those that are there at the start are told as `appeared`; those that had ended
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
+
+        Raises:
+            Unauthenticated, PermissionDenied: the key may not list Kubernetes clusters.
         """
         return iterate(self._bridge, self._resource.watch(existing=existing, interval=interval))
 
     def look_now(self) -> None:
-        """Let waits and watches in this event loop poll now: what a webhook receiver does."""
+        """Let waits and watches on Kubernetes clusters poll now in this event loop: for webhook receivers."""
         self._bridge.run(self._resource.look_now())
 
     @overload

@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Literal, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from openrelay_async.generated.models.pods import PodCapacityList
 from openrelay_async.generated.models.shared import GuestLogs, VmSummary
@@ -21,7 +21,8 @@ from openrelay_sync.iteration import SyncPagedCall, iterate
 from openrelay_sync.resource import SyncResource
 
 if TYPE_CHECKING:
-    from openrelay_async.machines import AnyVm
+    from openrelay_async.generated.models.vms import VmDetail
+    from openrelay_async.generated.resources.vms import AnyVm
     from openrelay_async.orders import PodOrder
     from openrelay_async.waiting import OnUpdate, WaitOutcome
     from openrelay_async.watching import Change
@@ -83,14 +84,40 @@ class Pods(SyncResource[async_resource.Pods]):
         timeout: float | None = None,
         wait_for_capacity: float | None = None,
     ) -> VmSummary:
-        """Create as the API's operation does, and if wanted wait until there is room for it.
+        """Create a pod: a container on GPUs, reachable by SSH and, with a port, by HTTP.
+
+        Carries an idempotency key, so that a repeat of the same call creates one pod. Starts as
+        `deploying`; a pod has the states and lifecycle operations of a VM. A 503 with a capacity code
+        means no room now (`CapacityUnavailable`).
 
         Args:
+            image: container image reference.
+            ssh_key_ids: SSH keys that may sign in, from `ssh_keys.list`.
+            compute_class: `on_demand`; `reserved`: on reserved units; `interruptible`: may be
+                interrupted.
+            env_vars: environment variables of the container; all values are secret.
+            gpu_count: number of GPUs.
+            gpu_model_id: GPU model, from `catalog.list_gpu_models`.
+            http_port: port on which the container serves HTTP.
+            name: name of the pod.
+            public: whether the HTTP endpoint is public.
+            shm_size_gb: size of the container's shared memory (GiB).
+            volume_gb: size of the pod's volume (GB).
+            idempotency_key: key that makes a repeat of this call harmless; made when left out.
+            timeout: limit of the whole call in seconds, retries included; by default the client's.
             wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is one.
-                Without it, `CapacityUnavailable` is raised at once.
+                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
+                one. By default, it is raised at once.
 
-        The other arguments, the result and the errors are those of the generated method.
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
+
+        Raises:
+            Conflict: the present state does not allow it.
+            Unprocessable: understood, but it cannot be done as asked.
+            CapacityUnavailable: no room for it now, or in all of `wait_for_capacity`.
+
+        Source: `POST /v1/pods` (createPod), only generation 2026-10, scope `vms:write`.
         """
         env_vars = conceal(env_vars)
         return self._bridge.run(
@@ -147,6 +174,39 @@ class Pods(SyncResource[async_resource.Pods]):
         """
         return self._bridge.run(self._resource.list_capacity(timeout=timeout))
 
+    @overload
+    def wait(
+        self,
+        id: str,
+        *,
+        until: Literal["running", "stopped", "terminated"] = ...,
+        timeout: float = ...,
+        interval: float | None = ...,
+        max_failures: int = ...,
+        on_update: OnUpdate[AnyVm] | None = ...,
+    ) -> VmSummary: ...
+    @overload
+    def wait(
+        self,
+        id: str,
+        *,
+        until: Literal["ssh_ready"],
+        timeout: float = ...,
+        interval: float | None = ...,
+        max_failures: int = ...,
+        on_update: OnUpdate[AnyVm] | None = ...,
+    ) -> VmDetail: ...
+    @overload
+    def wait(
+        self,
+        id: str,
+        *,
+        until: str,
+        timeout: float = ...,
+        interval: float | None = ...,
+        max_failures: int = ...,
+        on_update: OnUpdate[AnyVm] | None = ...,
+    ) -> AnyVm: ...
     def wait(
         self,
         id: str,
@@ -159,11 +219,13 @@ class Pods(SyncResource[async_resource.Pods]):
     ) -> AnyVm:
         """Wait until a pod is `running`, `ssh_ready`, `stopped` or `terminated`.
 
-        All waits of a client share their polls. Cancelling a wait changes nothing at the pod.
+        All waits of a client share their polls: thousands cost as many list calls as there are pages.
+        `ssh_ready` gives the pod in full, with its SSH address. Cancelling a wait changes nothing at
+        the pod.
 
         Args:
             id: pod id.
-            until: what to wait for.
+            until: what to wait for. `interrupted` is no end: the pod comes back.
             timeout: seconds of wall clock to wait; `math.inf` for no limit.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
             max_failures: polls in a row that may fail for reasons that pass.
@@ -184,57 +246,6 @@ class Pods(SyncResource[async_resource.Pods]):
                 max_failures=max_failures,
                 on_update=on_update,
             )
-        )
-
-    def lease(
-        self,
-        *,
-        until: Literal["running", "ssh_ready"] = "running",
-        wait_timeout: float = DEFAULT_TIMEOUT,
-        wait_for_capacity: float | None = None,
-        max_duration: float | None = None,
-        max_cost_cents: float | None = None,
-        record: str | PathLike[str] | None = None,
-        on_update: OnUpdate[AnyVm] | None = None,
-        **order: Unpack[PodOrder],
-    ) -> SyncContext[AnyVm]:
-        """Return a context manager that creates a pod, waits for it, and always terminates it.
-
-        with client.pods.lease(name="job", gpu_model_id="rtx-4090") as pod:
-            ...
-
-        It is terminated at the end of the block, after an error, a cancellation, Ctrl-C, and when waiting
-        for it fails. After a create of which nobody knows whether it succeeded, it is looked for.
-
-        Args:
-            until: what to wait for before the block begins.
-            wait_timeout: seconds for that.
-            wait_for_capacity: seconds to wait if there is no room for it.
-            max_duration: ends it after so many seconds from its creation.
-            max_cost_cents: ends it when it has cost so much, by its price an hour (US cents).
-            record: a file of leases, with which `leases.sweep` ends what a crash has left.
-            on_update: told of its changes while it is waited for.
-            order: the arguments of `create`.
-
-        Raises:
-            LeaseExpired: it came to its limit; the block was cancelled.
-            LeaseError: it could not be terminated and may still run: its id is named.
-            WaitError: it did not get ready; it is terminated.
-        """
-        if "env_vars" in order:
-            order["env_vars"] = conceal(order["env_vars"])
-        return SyncContext(
-            self._bridge,
-            self._resource.lease(
-                until=until,
-                wait_timeout=wait_timeout,
-                wait_for_capacity=wait_for_capacity,
-                max_duration=max_duration,
-                max_cost_cents=max_cost_cents,
-                record=record,
-                on_update=on_update,
-                **order,
-            ),
         )
 
     def resume_wait(
@@ -319,7 +330,10 @@ class Pods(SyncResource[async_resource.Pods]):
         max_failures: int = DEFAULT_FAILURES,
         on_update: OnUpdate[AnyVm] | None = None,
     ) -> Generator[WaitOutcome[AnyVm], None, None]:
-        """Yield a `WaitOutcome` for each pod as its wait ends: with it, or with the error."""
+        """Yield a `WaitOutcome` for each pod as its wait ends: with it, or with the error.
+
+        Arguments are those of `wait`.
+        """
         return iterate(
             self._bridge,
             self._resource.as_completed(
@@ -337,16 +351,70 @@ class Pods(SyncResource[async_resource.Pods]):
     ) -> Generator[Change[AnyVm], None, None]:
         """Yield each change of the organization's pods once: `appeared`, `changed`, `gone`.
 
-        A slow reader is told the latest of each, and never misses a final state. Errors that pass are polled
-        through; a key that is refused ends it.
+        A slow reader is told the latest of each, never an outdated state, and never misses a final one.
+        Errors that pass are polled through; a key that is refused ends it.
 
         Args:
             existing: whether those that are there at the start are told as `appeared`; those that had ended
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
+
+        Raises:
+            Unauthenticated, PermissionDenied: the key may not list pods.
         """
         return iterate(self._bridge, self._resource.watch(existing=existing, interval=interval))
 
     def look_now(self) -> None:
-        """Let waits and watches on pods in this event loop poll now: what a webhook receiver does."""
+        """Let waits and watches on pods poll now in this event loop: for webhook receivers."""
         self._bridge.run(self._resource.look_now())
+
+    def lease(
+        self,
+        *,
+        until: Literal["running", "ssh_ready"] = "running",
+        wait_timeout: float = DEFAULT_TIMEOUT,
+        wait_for_capacity: float | None = None,
+        max_duration: float | None = None,
+        max_cost_cents: float | None = None,
+        record: str | PathLike[str] | None = None,
+        on_update: OnUpdate[AnyVm] | None = None,
+        **order: Unpack[PodOrder],
+    ) -> SyncContext[AnyVm]:
+        """Return a context manager that creates a pod, waits for it, and always terminates it.
+
+        with client.pods.lease(name="job", gpu_model_id="rtx-4090") as pod:
+            ...
+
+        It is terminated at the end of the block, after an error, a cancellation, Ctrl-C, and when waiting
+        for it fails. After a create of which nobody knows whether it succeeded, it is looked for.
+
+        Args:
+            until: what to wait for before the block begins.
+            wait_timeout: seconds for that.
+            wait_for_capacity: seconds to wait if there is no room for it.
+            max_duration: ends it after so many seconds from its creation.
+            max_cost_cents: ends it when it has cost so much, by its price an hour (US cents).
+            record: a file of leases, with which `leases.sweep` ends what a crash has left.
+            on_update: told of its changes while it is waited for.
+            order: the arguments of `create`.
+
+        Raises:
+            LeaseExpired: it came to its limit; the block was cancelled.
+            LeaseError: it could not be terminated and may still run: its id is named.
+            WaitError: it did not get ready; it is terminated.
+        """
+        if "env_vars" in order:
+            order["env_vars"] = conceal(order["env_vars"])
+        return SyncContext(
+            self._bridge,
+            self._resource.lease(
+                until=until,
+                wait_timeout=wait_timeout,
+                wait_for_capacity=wait_for_capacity,
+                max_duration=max_duration,
+                max_cost_cents=max_cost_cents,
+                record=record,
+                on_update=on_update,
+                **order,
+            ),
+        )

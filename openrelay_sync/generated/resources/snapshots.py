@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from openrelay_async.generated.models.snapshots import CreatedResource, Snapshot
+from openrelay_async.generated.resources import snapshots as async_resource
 from openrelay_async.redaction import Secret, conceal
-from openrelay_async.resources import snapshots as async_resource
 from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 from openrelay_sync.iteration import iterate
@@ -159,7 +159,8 @@ class Snapshots(SyncResource[async_resource.Snapshots]):
     ) -> Snapshot:
         """Wait until a snapshot is `ready`.
 
-        All waits of a client share their polls. Cancelling a wait changes nothing at the snapshot.
+        All waits of a client share their polls: thousands cost as many list calls as there are pages.
+        Cancelling a wait changes nothing at the snapshot.
 
         Args:
             id: snapshot id.
@@ -171,7 +172,8 @@ class Snapshots(SyncResource[async_resource.Snapshots]):
             org_id: organization id; by default the client's organization.
 
         Raises:
-            WaitTimeout: the time is up; it carries the snapshot as last seen and a token for `resume_wait`.
+            WaitTimeout: the time is up; it carries the snapshot as last seen and a token for
+                `resume_wait`.
             WaitFailed: the snapshot is in a state from which the goal cannot be reached; it says why.
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such snapshot.
@@ -275,7 +277,10 @@ class Snapshots(SyncResource[async_resource.Snapshots]):
         on_update: OnUpdate[Snapshot] | None = None,
         org_id: str | None = None,
     ) -> Generator[WaitOutcome[Snapshot], None, None]:
-        """Yield a `WaitOutcome` for each snapshot as its wait ends: with it, or with the error."""
+        """Yield a `WaitOutcome` for each snapshot as its wait ends: with it, or with the error.
+
+        Arguments are those of `wait`.
+        """
         return iterate(
             self._bridge,
             self._resource.as_completed(
@@ -294,19 +299,22 @@ class Snapshots(SyncResource[async_resource.Snapshots]):
     ) -> Generator[Change[Snapshot], None, None]:
         """Yield each change of the organization's snapshots once: `appeared`, `changed`, `gone`.
 
-        A slow reader is told the latest of each, and never misses a final state. Errors that pass are polled
-        through; a key that is refused ends it.
+        A slow reader is told the latest of each, never an outdated state, and never misses a final one.
+        Errors that pass are polled through; a key that is refused ends it.
 
         Args:
             existing: whether those that are there at the start are told as `appeared`; those that had ended
                 by then never are.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
             org_id: organization id; by default the client's organization.
+
+        Raises:
+            Unauthenticated, PermissionDenied: the key may not list snapshots.
         """
         return iterate(
             self._bridge, self._resource.watch(existing=existing, interval=interval, org_id=org_id)
         )
 
     def look_now(self, *, org_id: str | None = None) -> None:
-        """Let waits and watches on snapshots in this event loop poll now: what a webhook receiver does."""
+        """Let waits and watches on snapshots poll now in this event loop: for webhook receivers."""
         self._bridge.run(self._resource.look_now(org_id=org_id))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from openrelay_async.generated.models.shared import GuestLogs, VmSummary
 from openrelay_async.generated.models.vms import TelegramLinkResult, VmBurn, VmDetail, VmMetrics, VmSshKeyItem
+from openrelay_async.generated.resources.vms import AnyVm
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.resources import vms as async_resource
 from openrelay_async.unset import UNSET, Unset
@@ -21,7 +22,6 @@ from openrelay_sync.iteration import SyncPagedCall, iterate
 from openrelay_sync.resource import SyncResource
 
 if TYPE_CHECKING:
-    from openrelay_async.machines import AnyVm
     from openrelay_async.orders import VmOrder
     from openrelay_async.waiting import OnUpdate, WaitOutcome
     from openrelay_async.watching import Change
@@ -142,14 +142,55 @@ class Vms(SyncResource[async_resource.Vms]):
         timeout: float | None = None,
         wait_for_capacity: float | None = None,
     ) -> VmSummary:
-        """Create as the API's operation does, and if wanted wait until there is room for it.
+        """Create a virtual machine, with GPUs or CPU only.
+
+        Carries an idempotency key, so that a repeat of the same call creates one VM. Starts as
+        `deploying`; `running` is not yet reachable by SSH. A 503 with a capacity code means no room now
+        (`CapacityUnavailable`).
 
         Args:
+            name: name of the VM; a name in use answers 409 `NAME_TAKEN`.
+            allow_fallback: whether other capacity than asked for may be used.
+            container_command: command and arguments to run in the container, one list item each.
+            container_port: port that the container listens on.
+            disk_size_gb: disk size (GB).
+            env_vars: environment variables; all values are secret.
+            gpu_count: number of GPUs.
+            gpu_model_id: GPU model, from `catalog.list_gpu_models`.
+            health_check_path: HTTP path that the health check requests.
+            health_check_port: port that the health check uses.
+            health_checks: health checks to run.
+            image_url: container image to run.
+            kernel_modules: kernel modules to load.
+            preferred_regions: regions to prefer, as `catalog.list_locations` names them.
+            privileged: whether the container runs privileged.
+            public: whether the VM's endpoint is public.
+            registry_credential_id: credentials for a private image, from `registry_credentials.list`.
+            resource_size: CPU and memory size, as `catalog.get_pricing` names it.
+            service_type: kind of service that the VM runs.
+            ssh_key_ids: SSH keys that may sign in, from `ssh_keys.list`; the 2026-10 service requires
+                them.
+            template_id: template to start from, from `catalog.list_vm_templates`.
+            tier: price tier, as `catalog.get_pricing` names it.
+            cloud_init: cloud-init user data for the first start; secret, as it may hold credentials.
+            guest_mem_mb: memory of the guest (MiB).
+            node_id: node to place the VM on.
+            org_id: organization id; by default the client's organization.
+            idempotency_key: key that makes a repeat of this call harmless; made when left out.
+            timeout: limit of the whole call in seconds, retries included; by default the client's.
             wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is one.
-                Without it, `CapacityUnavailable` is raised at once.
+                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
+                one. By default, it is raised at once.
 
-        All else is as in the generated method.
+        Returns:
+            One VM or pod as lists show it: status, GPUs, price.
+
+        Raises:
+            Conflict: the present state does not allow it.
+            Unprocessable: understood, but it cannot be done as asked.
+            CapacityUnavailable: no room for it now, or in all of `wait_for_capacity`.
+
+        Source: `POST /v1/orgs/{orgId}/vms/create` (createVm), scope `vms:write`.
         """
         env_vars = conceal(env_vars)
         cloud_init = conceal(cloud_init)
@@ -436,18 +477,6 @@ class Vms(SyncResource[async_resource.Vms]):
         self,
         id: str,
         *,
-        until: Literal["ssh_ready"],
-        timeout: float = ...,
-        interval: float | None = ...,
-        max_failures: int = ...,
-        on_update: OnUpdate[AnyVm] | None = ...,
-        org_id: str | None = ...,
-    ) -> VmDetail: ...
-    @overload
-    def wait(
-        self,
-        id: str,
-        *,
         until: Literal["running", "stopped", "terminated"] = ...,
         timeout: float = ...,
         interval: float | None = ...,
@@ -455,6 +484,18 @@ class Vms(SyncResource[async_resource.Vms]):
         on_update: OnUpdate[AnyVm] | None = ...,
         org_id: str | None = ...,
     ) -> VmSummary: ...
+    @overload
+    def wait(
+        self,
+        id: str,
+        *,
+        until: Literal["ssh_ready"],
+        timeout: float = ...,
+        interval: float | None = ...,
+        max_failures: int = ...,
+        on_update: OnUpdate[AnyVm] | None = ...,
+        org_id: str | None = ...,
+    ) -> VmDetail: ...
     @overload
     def wait(
         self,
@@ -471,7 +512,7 @@ class Vms(SyncResource[async_resource.Vms]):
         self,
         id: str,
         *,
-        until: str = "running",
+        until: Literal["running", "ssh_ready", "stopped", "terminated"] | str = "running",
         timeout: float = DEFAULT_TIMEOUT,
         interval: float | None = None,
         max_failures: int = DEFAULT_FAILURES,
@@ -481,7 +522,8 @@ class Vms(SyncResource[async_resource.Vms]):
         """Wait until a VM is `running`, `ssh_ready`, `stopped` or `terminated`.
 
         All waits of a client share their polls: thousands cost as many list calls as there are pages.
-        `ssh_ready` gives the VM in full, with its SSH address. Cancelling a wait changes nothing at the VM.
+        `ssh_ready` gives the VM in full, with its SSH address. Cancelling a wait changes nothing at the
+        VM.
 
         Args:
             id: VM id.
@@ -489,13 +531,14 @@ class Vms(SyncResource[async_resource.Vms]):
             timeout: seconds of wall clock to wait; `math.inf` for no limit.
             interval: longest pause between two polls in seconds; by default they back off to 60 s.
             max_failures: polls in a row that may fail for reasons that pass.
-            on_update: told when the VM is first seen and whenever it has changed, with a `WaitProgress`.
+            on_update: told when it is first seen and whenever it has changed, with a `WaitProgress`.
             org_id: organization id; by default the client's organization.
 
         Raises:
             WaitTimeout: the time is up; it carries the VM as last seen and a token for `resume_wait`.
             WaitFailed: the VM is in a state from which the goal cannot be reached; it says why.
             WaitError: more than `max_failures` polls failed in a row.
+            NotFound: no such VM.
         """
         return self._bridge.run(
             self._resource.wait(
@@ -508,6 +551,135 @@ class Vms(SyncResource[async_resource.Vms]):
                 org_id=org_id,
             )
         )
+
+    def resume_wait(
+        self,
+        token: str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        interval: float | None = None,
+        max_failures: int = DEFAULT_FAILURES,
+        on_update: OnUpdate[AnyVm] | None = None,
+    ) -> AnyVm:
+        """Go on with a wait whose `WaitError` has this token, for another `timeout` seconds.
+
+        Raises:
+            ValueError: not the token of a wait on a VM.
+        """
+        return self._bridge.run(
+            self._resource.resume_wait(
+                token, timeout=timeout, interval=interval, max_failures=max_failures, on_update=on_update
+            )
+        )
+
+    def wait_all(
+        self,
+        ids: Iterable[str],
+        *,
+        until: Literal["running", "ssh_ready", "stopped", "terminated"] | str = "running",
+        timeout: float = DEFAULT_TIMEOUT,
+        interval: float | None = None,
+        max_failures: int = DEFAULT_FAILURES,
+        on_update: OnUpdate[AnyVm] | None = None,
+        org_id: str | None = None,
+    ) -> builtins.list[AnyVm]:
+        """Wait until all VMs have reached the goal; return them in the order of their ids.
+
+        The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
+        those of `wait`.
+        """
+        return self._bridge.run(
+            self._resource.wait_all(
+                ids,
+                until=until,
+                timeout=timeout,
+                interval=interval,
+                max_failures=max_failures,
+                on_update=on_update,
+                org_id=org_id,
+            )
+        )
+
+    def wait_any(
+        self,
+        ids: Iterable[str],
+        *,
+        until: Literal["running", "ssh_ready", "stopped", "terminated"] | str = "running",
+        timeout: float = DEFAULT_TIMEOUT,
+        interval: float | None = None,
+        max_failures: int = DEFAULT_FAILURES,
+        on_update: OnUpdate[AnyVm] | None = None,
+        org_id: str | None = None,
+    ) -> AnyVm:
+        """Wait until one of the VMs has reached the goal; return it.
+
+        One that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
+        those of `wait`.
+        """
+        return self._bridge.run(
+            self._resource.wait_any(
+                ids,
+                until=until,
+                timeout=timeout,
+                interval=interval,
+                max_failures=max_failures,
+                on_update=on_update,
+                org_id=org_id,
+            )
+        )
+
+    def as_completed(
+        self,
+        ids: Iterable[str],
+        *,
+        until: Literal["running", "ssh_ready", "stopped", "terminated"] | str = "running",
+        timeout: float = DEFAULT_TIMEOUT,
+        interval: float | None = None,
+        max_failures: int = DEFAULT_FAILURES,
+        on_update: OnUpdate[AnyVm] | None = None,
+        org_id: str | None = None,
+    ) -> Generator[WaitOutcome[AnyVm], None, None]:
+        """Yield a `WaitOutcome` for each VM as its wait ends: with it, or with the error.
+
+        Arguments are those of `wait`.
+        """
+        return iterate(
+            self._bridge,
+            self._resource.as_completed(
+                ids,
+                until=until,
+                timeout=timeout,
+                interval=interval,
+                max_failures=max_failures,
+                on_update=on_update,
+                org_id=org_id,
+            ),
+        )
+
+    def watch(
+        self, *, existing: bool = True, interval: float | None = None, org_id: str | None = None
+    ) -> Generator[Change[AnyVm], None, None]:
+        """Yield each change of the organization's VMs once: `appeared`, `changed`, `gone`.
+
+        A slow reader is told the latest of each, never an outdated state, and never misses a final one.
+        Errors that pass are polled through; a key that is refused ends it.
+
+        Args:
+            existing: whether those that are there at the start are told as `appeared`; those that had ended
+                by then never are.
+            interval: longest pause between two polls in seconds; by default they back off to 60 s.
+            org_id: organization id; by default the client's organization.
+
+        Raises:
+            Unauthenticated, PermissionDenied: the key may not list VMs.
+        """
+        return iterate(
+            self._bridge, self._resource.watch(existing=existing, interval=interval, org_id=org_id)
+        )
+
+    def look_now(self, *, org_id: str | None = None) -> None:
+        """Let waits and watches on VMs poll now in this event loop: for webhook receivers."""
+        self._bridge.run(self._resource.look_now(org_id=org_id))
 
     def lease(
         self,
@@ -560,123 +732,3 @@ class Vms(SyncResource[async_resource.Vms]):
                 **order,
             ),
         )
-
-    def resume_wait(
-        self,
-        token: str,
-        *,
-        timeout: float = DEFAULT_TIMEOUT,
-        interval: float | None = None,
-        max_failures: int = DEFAULT_FAILURES,
-        on_update: OnUpdate[AnyVm] | None = None,
-    ) -> AnyVm:
-        """Go on with a wait whose `WaitError` has this token, for another `timeout` seconds."""
-        return self._bridge.run(
-            self._resource.resume_wait(
-                token, timeout=timeout, interval=interval, max_failures=max_failures, on_update=on_update
-            )
-        )
-
-    def wait_all(
-        self,
-        ids: Iterable[str],
-        *,
-        until: str = "running",
-        timeout: float = DEFAULT_TIMEOUT,
-        interval: float | None = None,
-        max_failures: int = DEFAULT_FAILURES,
-        on_update: OnUpdate[AnyVm] | None = None,
-        org_id: str | None = None,
-    ) -> builtins.list[AnyVm]:
-        """Wait until all VMs have reached the goal; return them in the order of their ids.
-
-        The first error ends it; `as_completed` gives results and errors apart. Arguments are those of `wait`.
-        """
-        return self._bridge.run(
-            self._resource.wait_all(
-                ids,
-                until=until,
-                timeout=timeout,
-                interval=interval,
-                max_failures=max_failures,
-                on_update=on_update,
-                org_id=org_id,
-            )
-        )
-
-    def wait_any(
-        self,
-        ids: Iterable[str],
-        *,
-        until: str = "running",
-        timeout: float = DEFAULT_TIMEOUT,
-        interval: float | None = None,
-        max_failures: int = DEFAULT_FAILURES,
-        on_update: OnUpdate[AnyVm] | None = None,
-        org_id: str | None = None,
-    ) -> AnyVm:
-        """Wait until one of the VMs has reached the goal; return it.
-
-        If none reaches the goal, the last error is raised. Arguments are those of `wait`.
-        """
-        return self._bridge.run(
-            self._resource.wait_any(
-                ids,
-                until=until,
-                timeout=timeout,
-                interval=interval,
-                max_failures=max_failures,
-                on_update=on_update,
-                org_id=org_id,
-            )
-        )
-
-    def as_completed(
-        self,
-        ids: Iterable[str],
-        *,
-        until: str = "running",
-        timeout: float = DEFAULT_TIMEOUT,
-        interval: float | None = None,
-        max_failures: int = DEFAULT_FAILURES,
-        on_update: OnUpdate[AnyVm] | None = None,
-        org_id: str | None = None,
-    ) -> Generator[WaitOutcome[AnyVm], None, None]:
-        """Yield a `WaitOutcome` for each VM as its wait ends: the VM, or the error."""
-        return iterate(
-            self._bridge,
-            self._resource.as_completed(
-                ids,
-                until=until,
-                timeout=timeout,
-                interval=interval,
-                max_failures=max_failures,
-                on_update=on_update,
-                org_id=org_id,
-            ),
-        )
-
-    def watch(
-        self, *, existing: bool = True, interval: float | None = None, org_id: str | None = None
-    ) -> Generator[Change[AnyVm], None, None]:
-        """Yield each change of the organization's VMs once: `appeared`, `changed`, `gone`.
-
-        A slow reader is told the latest of each VM, never an outdated state, and never misses a final one.
-        Errors that pass are polled through.
-
-        Args:
-            existing: whether VMs that are there at the start are told as `appeared`; those that had ended
-                by then never are.
-            interval: longest pause between two polls in seconds; by default they back off to 60 s.
-            org_id: organization id; by default the client's organization.
-
-        Raises:
-            Unauthenticated, PermissionDenied: the key may not list VMs.
-        """
-        return iterate(
-            self._bridge, self._resource.watch(existing=existing, interval=interval, org_id=org_id)
-        )
-
-    def look_now(self, *, org_id: str | None = None) -> None:
-        """Let waits and watches on VMs in this event loop poll now: what a webhook receiver does."""
-        self._bridge.run(self._resource.look_now(org_id=org_id))
