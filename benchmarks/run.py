@@ -8,6 +8,7 @@ absolute figures beside them do not. The figures go to `benchmarks/results/`: `l
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no such suite: {', '.join(sorted(unknown))}")
     pin_client()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the servers too
     figures: list[Figure] = []
     began = time.monotonic()
     for name in options.suites or SUITES:
