@@ -62,7 +62,7 @@ def _measure_lists(*, quick: bool) -> list[Figure]:
         }
         return compare(
             "highest memory of a process that lists",
-            take_turns(programs, rounds=1 if quick else 3, is_warm=True),
+            take_turns(programs, rounds=1, is_warm=True),
             unit="MiB",
             baseline=short,
             # Three pages of models are 3 MiB.

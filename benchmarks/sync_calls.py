@@ -68,7 +68,7 @@ def _call_in_threads(call: SyncCall, count: int) -> Spent:
 
 def measure(*, quick: bool) -> list[Figure]:
     """Measure one thread beside the async client, and 32 threads, by turns."""
-    rounds, count = (4, 60) if quick else (7, 800)
+    rounds, count = (4, 60) if quick else (7, 400)
     with serving() as url, open_sync_calls(url) as calls, asyncio.Runner() as runner:
         opened = open_calls(url, (OURS,))
         call_async = runner.run(opened.__aenter__())[OURS]
