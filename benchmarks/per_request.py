@@ -99,7 +99,7 @@ def _measure_on(
 
 def measure(*, quick: bool) -> list[Figure]:
     """Measure on asyncio's loop and on uvloop; in a quick run without the slow peers."""
-    rounds, requests = (4, 200) if quick else (7, 2000)
+    rounds, requests = (3, 200) if quick else (7, 2000)
     on_asyncio = QUICK if quick else PEERS + SLOW_PEERS
     return [
         *_measure_on(asyncio.new_event_loop, "asyncio", on_asyncio, rounds=rounds, requests=requests),
