@@ -16,7 +16,7 @@ import orjson
 from attrs import frozen
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmarks.peers import (
     BY_HAND,
@@ -44,6 +44,8 @@ _COLOURS = {
     OFFICIAL_WITHOUT_SNIFFIO: "#9ccc65",
     "msgspec.Struct": "#5d4037",
 }
+_FEW_DECADES = 100
+"""Axes that span less are labelled at 2 and 5, too."""
 Series = Mapping[str, list[dict[str, Any]]]
 """Figures of each line, by what varies."""
 
@@ -80,7 +82,7 @@ PICTURES: Mapping[str, tuple[Panel, ...]] = {
             "waits, processor time",
             "Processor time at a 10 s interval",
             "waits",
-            "of one core (%)",
+            "share of one core (%)",
             limit=(2.0, "target: 2 % for 10,000"),
         ),
         Panel(
@@ -142,6 +144,7 @@ def _draw_panel(axes: Axes, panel: Panel, series: Series) -> None:
             markersize=5 if is_ours else 3.5,
             linewidth=2.4 if is_ours else 1.3,
             color=_COLOURS.get(name),
+            linestyle="--" if name.endswith("wait_all") else "-",
             zorder=3 if is_ours else 2,
             label=name,
         )
@@ -157,6 +160,10 @@ def _draw_panel(axes: Axes, panel: Panel, series: Series) -> None:
     axes.set_ylabel(panel.y)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    low, high = axes.get_ylim()
+    if high / low < _FEW_DECADES:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(visible=True, which="major", color="#e0e0e0")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
