@@ -57,7 +57,7 @@ TOUCH_ALL = _TOUCH_MODELS.format(names=[], use="")
 
 def measure(*, quick: bool) -> list[Figure]:
     """Measure CPU milliseconds of whole processes, and of the first models within one."""
-    rounds = 2 if quick else 9
+    rounds = 2 if quick else 7
     return (
         _measure_imports(rounds, has_peers=not quick) + _measure_first_calls(rounds) + _measure_models(rounds)
     )

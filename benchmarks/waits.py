@@ -28,7 +28,7 @@ from openrelay_async.clock import Clock, SystemClock
 INTERVAL = 10.0
 MANY = 10_000
 STYLES = ("wait", "wait_all")
-UNTIL_STEADY = 60.0
+UNTIL_STEADY = 45.0
 """Seconds until the pauses have grown to the interval: they are shorter while something has just changed."""
 UNITS = {
     "memory of a wait": "KiB",
@@ -143,7 +143,7 @@ def _measure(count: int, *, rounds: int, steady: int, real: tuple[str, ...]) -> 
         }
         told = take_turns(runs, rounds=rounds, is_warm=True)
         for style in real:
-            told[f"{OURS}, {style}, real clock"] = [_run(url, count, style, 2, "real")]
+            told[f"{OURS}, {style}, real clock"] = [_run(url, count, style, 1, "real")]
     return [
         figure
         for quantity, unit in UNITS.items()
@@ -164,7 +164,7 @@ def measure(*, quick: bool) -> list[Figure]:
     if quick:
         return _measure(MANY, rounds=1, steady=2, real=())
     figures = [
-        figure for count in (10, 100, 1_000) for figure in _measure(count, rounds=5, steady=4, real=())
+        figure for count in (10, 100, 1_000) for figure in _measure(count, rounds=3, steady=4, real=())
     ]
     return figures + _measure(MANY, rounds=5, steady=4, real=("wait",))
 
