@@ -30,11 +30,11 @@ check: $(STAMP)        ## lint, types, layers, and: is the generated code up to 
 generate: $(STAMP)     ## write openrelay_async/generated and openrelay_sync/generated anew
 	$(BIN)/python api_description/generate.py
 
-bench: $(STAMP)        ## everything against its peers, by turns: a table and benchmarks/results/latest.json
+bench: $(STAMP)        ## everything against its peers, by turns: a table; JSON and plots in benchmarks/results
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.run
 
-bench-quick: $(STAMP)  ## the same in under a minute or two, without the slow peers
+bench-quick: $(STAMP)  ## the same in under a minute, without the slow peers and the plots
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks.run --quick
 

@@ -1,37 +1,40 @@
-"""What the emulator costs: start-up, single reads a second, latency of writes.
+"""What the emulator costs: start-up in a process that has imported it, single reads a second, writes.
 
-Run from the root of the repository: `python -m benchmarks.emulator`. The server runs in a process of its
-own, the client speaks raw HTTP over keep-alive sockets, so that the server is what is measured. On a busy
-machine the CPU time a request takes says more than the requests a second: both are printed.
+The server runs in a process of its own, the client speaks raw HTTP over keep-alive sockets, so that the
+server is what is measured.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
+import functools
 import statistics
-import sys
+import tempfile
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
-TARGETS = {"start_ms": 150.0, "reads_per_second": 1000.0, "write_p99_ms": 10.0}
+import orjson
 
+from benchmarks.machine import ask_program, server_process
+from benchmarks.measuring import Figure, compare, pick, take_turns
+from benchmarks.targets import Target, at_least, at_most
 
-async def measure_start(rounds: int) -> list[float]:
-    """Milliseconds to start in a process that has imported everything already."""
-    from openrelay_async.emulator import Emulator
-
+CONNECTIONS = 8
+IN_MEMORY, IN_A_FILE = "in memory", "in a file"
+_START = """
+import asyncio, time
+from openrelay_async.emulator import Emulator
+async def main():
     async with Emulator():
         pass
-    times = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        emulator = Emulator()
-        await emulator.start()
-        times.append((time.perf_counter() - began) * 1000)
-        await emulator.stop()
-    return times
+    began = time.perf_counter()
+    emulator = Emulator()
+    await emulator.start()
+    print((time.perf_counter() - began) * 1e3)
+    await emulator.stop()
+asyncio.run(main())
+"""
 
 
 class Connection:
@@ -49,9 +52,12 @@ class Connection:
             raise RuntimeError(f"{head!r} {body!r}")
         return body
 
+    def close(self) -> None:
+        self._writer.close()
 
-def prepare(facts: dict[str, str], method: str, path: str, body: object = None) -> bytes:
-    data = b"" if body is None else json.dumps(body).encode()
+
+def _prepare(facts: dict[str, str], method: str, path: str, body: object = None) -> bytes:
+    data = b"" if body is None else orjson.dumps(body)
     head = (
         f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {facts['api_key']}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
@@ -59,77 +65,82 @@ def prepare(facts: dict[str, str], method: str, path: str, body: object = None) 
     return head.encode() + data
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time of a process so far (Linux)."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process so far (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-async def measure_requests(db: str, reads: int, writes: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "openrelay_async.emulator", "--port", "0", "--json", "--db", db]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        facts = json.loads(await process.stdout.readline())
-        return await drive(facts, process.pid, reads, writes)
-    finally:
-        process.terminate()
-        await process.wait()
+def _serve_and_drive(database: str, reads: int, writes: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        db = ":memory:" if database == IN_MEMORY else f"{folder}/emulator.db"
+        arguments = ("-m", "openrelay_async.emulator", "--port", "0", "--json", "--db", db)
+        with server_process(*arguments) as (line, pid):
+            return asyncio.run(_drive(orjson.loads(line), pid, reads, writes))
 
 
-async def drive(facts: dict[str, str], pid: int, reads: int, writes: int) -> dict[str, float]:
+async def _drive(facts: dict[str, str], pid: int, reads: int, writes: int) -> dict[str, float]:
     address = urlsplit(facts["url"])
     connections = [
-        Connection(*await asyncio.open_connection(address.hostname, address.port)) for _ in range(8)
+        Connection(*await asyncio.open_connection(address.hostname, address.port)) for _ in range(CONNECTIONS)
     ]
     order = {"name": "vm", "resourceSize": "small"}
-    create = prepare(facts, "POST", f"/v1/orgs/{facts['org_id']}/vms/create", order)
-    vm = json.loads(await connections[0].call(create))
-    read = prepare(facts, "GET", f"/v1/vms/{vm['id']}")
-    before, began = cpu_seconds(pid), time.perf_counter()
+    create = _prepare(facts, "POST", f"/v1/orgs/{facts['org_id']}/vms/create", order)
+    vm = orjson.loads(await connections[0].call(create))
+    read = _prepare(facts, "GET", f"/v1/vms/{vm['id']}")
 
-    async def read_many(connection: Connection) -> None:
-        for _ in range(reads // len(connections)):
+    async def read_many(connection: Connection, count: int) -> None:
+        for _ in range(count):
             await connection.call(read)
 
-    await asyncio.gather(*(read_many(connection) for connection in connections))
-    wall, cpu = time.perf_counter() - began, cpu_seconds(pid) - before
-    latencies: list[float] = []
-    before = cpu_seconds(pid)
-    visibility = [
-        prepare(facts, "POST", f"/v1/vms/{vm['id']}/visibility", {"public": bool(number % 2)})
-        for number in (0, 1)
-    ]
+    await read_many(connections[0], 20)
+    cpu_before, began = _cpu_seconds(pid), time.perf_counter()
+    await asyncio.gather(*(read_many(connection, reads // CONNECTIONS) for connection in connections))
+    wall, cpu = time.perf_counter() - began, _cpu_seconds(pid) - cpu_before
+    path = f"/v1/vms/{vm['id']}/visibility"
+    changes = [_prepare(facts, "POST", path, {"public": is_public}) for is_public in (False, True)]
+    latencies = []
+    cpu_before = _cpu_seconds(pid)
     for number in range(writes):
         began = time.perf_counter()
-        await connections[0].call(visibility[number % 2])
-        latencies.append((time.perf_counter() - began) * 1000)
-    latencies.sort()
+        await connections[0].call(changes[number % 2])
+        latencies.append((time.perf_counter() - began) * 1e3)
+    write_cpu = _cpu_seconds(pid) - cpu_before
+    for connection in connections:
+        connection.close()
     return {
-        "reads_per_second": reads / wall,
-        "reads_per_cpu_second": reads / max(cpu, 0.01),
-        "write_cpu_ms": (cpu_seconds(pid) - before) * 1000 / writes,
-        "write_p50_ms": statistics.median(latencies),
-        "write_p99_ms": latencies[int(len(latencies) * 0.99) - 1],
+        "reads a second": reads / wall,
+        "reads a second of its CPU": reads / max(cpu, 0.01),
+        "writes, median": statistics.median(latencies),
+        "writes, 99th percentile": statistics.quantiles(latencies, n=100)[-1],
+        "writes, CPU of the server": write_cpu * 1e3 / writes,
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--reads", type=int, default=8000)
-    parser.add_argument("--writes", type=int, default=1000)
-    parser.add_argument("--db", default=":memory:", help="a file that does not exist yet, or memory")
-    options = parser.parse_args()
-    starts = asyncio.run(measure_start(options.rounds))
-    print(f"start, imported: median {statistics.median(starts):.1f} ms, worst {max(starts):.1f} (target 150)")
-    for number in range(options.rounds):
-        db = options.db if options.db == ":memory:" else f"{options.db}.{number}"
-        figures = asyncio.run(measure_requests(db, options.reads, options.writes))
-        print(", ".join(f"{name} {value:.2f}" for name, value in figures.items()))
-    print(f"targets: {TARGETS}")
+_ASKED: dict[str, tuple[str, list[Target]]] = {
+    "reads a second": ("reads", [at_least(1000)]),
+    "reads a second of its CPU": ("reads", [at_least(1000)]),
+    "writes, median": ("ms", []),
+    "writes, 99th percentile": ("ms", [at_most(10)]),
+    "writes, CPU of the server": ("ms", []),
+}
 
 
-if __name__ == "__main__":
-    main()
+def measure(*, quick: bool) -> list[Figure]:
+    """Measure the start, then reads and writes with the database in memory and in a file."""
+    rounds, reads, writes = (1, 400, 200) if quick else (5, 3_000, 500)
+    started = take_turns({"Emulator()": ask_program(_START)}, rounds=max(rounds, 3), is_warm=True)
+    figures = compare("emulator: start, imported", started, unit="ms", targets={"Emulator()": [at_most(150)]})
+    served = {
+        database: functools.partial(_serve_and_drive, database, reads, writes)
+        for database in (IN_MEMORY, IN_A_FILE)
+    }
+    told = take_turns(served, rounds=rounds, is_warm=True)
+    for quantity, (unit, targets) in _ASKED.items():
+        figures += compare(
+            f"emulator: {quantity}",
+            pick(told, quantity),
+            unit=unit,
+            targets=dict.fromkeys(served, targets),
+        )
+    return figures

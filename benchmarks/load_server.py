@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import orjson
+
+from benchmarks.machine import server_process
 
 VM = {
     "id": "vm_0123456789abcdef",
@@ -92,18 +93,14 @@ async def serve(total: int) -> None:
 
 
 @contextmanager
-def serving(*, core: int | None, total: int = 10**9) -> Iterator[str]:
-    """Run the server in a process of its own, on a core of its own if there is one; yield its URL."""
-    pin = ["taskset", "-c", str(core)] if core is not None else []
-    process = subprocess.Popen(
-        [*pin, sys.executable, __file__, str(total)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-    finally:
-        process.kill()
-        process.communicate()
+def serving(*, total: int = 10**9) -> Iterator[str]:
+    """Run the server in a process of its own, on a core of its own if there is one; yield its URL.
+
+    Args:
+        total: items of its lists.
+    """
+    with server_process("-m", "benchmarks.load_server", str(total)) as (port, _):
+        yield f"http://127.0.0.1:{int(port)}"
 
 
 if __name__ == "__main__":

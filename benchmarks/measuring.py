@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import gc
-import os
-import shutil
 import statistics
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from attrs import asdict, frozen
+from attrs import frozen
 
-OURS = "openrelay_async"
+from benchmarks.targets import Samples, Target, Verdict, median_ratio
+
+T = TypeVar("T")
+
+
+@frozen
+class Point:
+    """Where a figure stands on a curve, for the plots."""
+
+    curve: str
+    """Such as `concurrency`."""
+    x: float
+    series: str | None = None
+    """The line that it belongs to, where that is not the contender's name."""
 
 
 @frozen
 class Figure:
-    """What a contender needed, and how that compares with the baseline of the same rounds."""
+    """What a contender needed, set against the baseline of the same rounds and against targets."""
 
     benchmark: str
     contender: str
@@ -24,37 +35,51 @@ class Figure:
     median: float
     low: float
     high: float
-    ratio: float
-    """Median of the rounds' ratios to the baseline: the figure that travels between machines."""
-    baseline: str
-    target: float | None = None
-    """Highest ratio that targets.md allows."""
+    rounds: int
+    ratio: float | None
+    """Median of the rounds' ratios to the baseline; `None` where nobody is compared."""
+    baseline: str | None
+    verdicts: tuple[Verdict, ...] = ()
+    point: Point | None = None
 
-    @property
-    def is_met(self) -> bool | None:
-        return None if self.target is None else self.ratio <= self.target
+
+def take_turns(
+    contenders: Mapping[str, Callable[[], T]],
+    *,
+    rounds: int,
+    fewer: Mapping[str, int] | None = None,
+    is_warm: bool = False,
+) -> dict[str, list[T]]:
+    """Run every contender `rounds` times by turns and return what each run gave.
+
+    Args:
+        contenders: what to run, by name.
+        rounds: how often.
+        fewer: contenders that are too slow for so many rounds, and how many they take part in.
+        is_warm: whether the first round counts already; else one that does not is run before it.
+    """
+    runs: dict[str, list[T]] = {name: [] for name in contenders}
+    for turn in range(0 if is_warm else -1, rounds):
+        for name, run in contenders.items():
+            if turn >= (fewer or {}).get(name, rounds) or (turn < 0 and name in (fewer or {})):
+                continue
+            gc.collect()
+            value = run()
+            if turn >= 0:
+                runs[name].append(value)
+    return runs
 
 
 def compare(
     benchmark: str,
-    contenders: Mapping[str, Callable[[], float]],
+    samples: Samples,
     *,
-    baseline: str,
     unit: str,
-    rounds: int,
-    targets: Mapping[str, float] | None = None,
+    baseline: str | None = None,
+    targets: Mapping[str, Sequence[Target]] | None = None,
+    point: Point | None = None,
 ) -> list[Figure]:
-    """Run every contender `rounds` times by turns and return a figure for each.
-
-    A contender returns what it measured; the first round warms up and is not counted.
-    """
-    samples: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):
-        for name, run in contenders.items():
-            gc.collect()
-            value = run()
-            if turn:
-                samples[name].append(value)
+    """Return a figure for each contender from what it needed round by round."""
     return [
         Figure(
             benchmark=benchmark,
@@ -63,41 +88,16 @@ def compare(
             median=statistics.median(values),
             low=min(values),
             high=max(values),
-            ratio=statistics.median(a / b for a, b in zip(values, samples[baseline], strict=True)),
+            rounds=len(values),
+            ratio=None if baseline is None else median_ratio(values, samples[baseline]),
             baseline=baseline,
-            target=(targets or {}).get(name),
+            verdicts=tuple(target.judge(name, samples) for target in (targets or {}).get(name, ())),
+            point=point,
         )
         for name, values in samples.items()
     ]
 
 
-def cores() -> tuple[int | None, int | None]:
-    """Return a core for the client and one for the server; none of both where there is only one."""
-    available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(available) < 2 or shutil.which("taskset") is None:
-        return None, None
-    return available[0], available[1]
-
-
-def table(figures: list[Figure]) -> str:
-    """Return the figures as text, ratios first."""
-    lines = [f"{'':44} {'ratio':>8} {'target':>8}      {'median':>10}  {'low':>9}…{'high':<9}"]
-    shown = None
-    for figure in figures:
-        if figure.benchmark != shown:
-            shown = figure.benchmark
-            lines.append(f"\n{shown}  ({figure.unit}; 1 = {figure.baseline})")
-        target = "" if figure.target is None else f"≤ {figure.target:g}"
-        verdict = {None: "", True: "✓", False: "✗"}[figure.is_met]
-        lines.append(
-            f"  {figure.contender:42} {figure.ratio:8.3f} {target:>8} {verdict:3}  {figure.median:10.2f}"
-            f"  {figure.low:9.2f}…{figure.high:<9.2f}"
-        )
-    return "\n".join(lines)
-
-
-def as_json(figures: list[Figure]) -> list[dict[str, object]]:
-    return [{**asdict(figure), "is_met": figure.is_met} for figure in figures]
-
-
-RESULTS = Path(__file__).parent / "results"
+def pick(runs: Mapping[str, Sequence[Mapping[str, float]]], what: str) -> dict[str, list[float]]:
+    """Return the samples of one of several quantities that each run told."""
+    return {name: [run[what] for run in rounds] for name, rounds in runs.items()}

@@ -1,61 +1,99 @@
 """10,000 waits in one process: memory of each, list calls of a tick, processor time, spread of requests.
 
-python -m benchmarks.waits [count]
+Between two looks nothing runs, so that the interval is not what costs time: on a turned clock the pauses are
+skipped, and the processor time of a look is set against the interval that would have passed. A whole run
+also waits for real, once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
-import json
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
+import orjson
 from attrs import define, field
 
 from benchmarks.load_server import serving
-from benchmarks.measuring import Figure, cores
+from benchmarks.machine import resident_kib, run_module
+from benchmarks.measuring import Figure, Point, compare, pick, take_turns
+from benchmarks.peers import KEY, OURS
+from benchmarks.targets import at_most
+from openrelay_async.clock import Clock, SystemClock
 
 INTERVAL = 10.0
-TICKS = 4
-
-
-def resident_kib() -> int:
-    """Return the process's resident memory."""
-    status = Path("/proc/self/status").read_text("ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+MANY = 10_000
+STYLES = ("wait", "wait_all")
+UNTIL_STEADY = 45.0
+"""Seconds until the pauses have grown to the interval: they are shorter while something has just changed."""
+UNITS = {
+    "memory of a wait": "KiB",
+    "list calls of a tick": "calls",
+    "processor time": "% of a core",
+    "most requests in one second": "requests",
+}
+LIMITS = {
+    "memory of a wait": 4.0,
+    "list calls of a tick": 10.0,
+    "processor time": 2.0,
+    "most requests in one second": 2.0,
+}
 
 
 @define
-class Ticks:
+class Tick:
+    """A look that has ended."""
+
+    at: float
+    cpu: float
+    requests: int
+
+
+@define
+class TickWatcher:
     """A hook that notes when requests were sent, and what each tick cost."""
 
+    clock: Clock
     sent: list[float] = field(factory=list)
-    ended: list[tuple[float, float, int]] = field(factory=list)
+    ticks: list[Tick] = field(factory=list)
+    _came: asyncio.Event = field(factory=asyncio.Event)
 
     def on_attempt(self, event: object) -> None:
-        self.sent.append(time.monotonic())
+        self.sent.append(self.clock.monotonic())
 
     def on_wait_tick(self, event: object) -> None:
         requests: int = getattr(event, "requests", 0)
-        self.ended.append((time.monotonic(), time.process_time(), requests))
+        self.ticks.append(Tick(self.clock.monotonic(), time.process_time(), requests))
+        self._came.set()
+
+    def forget(self) -> None:
+        self.sent.clear()
+        self.ticks.clear()
+
+    async def wait_for(self, count: int) -> None:
+        """Return when so many ticks have ended."""
+        while len(self.ticks) < count:
+            self._came.clear()
+            await self._came.wait()
 
 
-async def wait_for_many(url: str, count: int, style: str) -> dict[str, float]:
-    """Wait for VMs that never get there, through some ticks, and say what it took."""
+async def wait_in_vain(url: str, count: int, style: str, *, steady: int, is_real: bool) -> dict[str, float]:
+    """Wait for VMs that never get there, and say what the steady state took."""
     from openrelay_async import AsyncClient
+    from openrelay_async.emulator import TurnedClock
 
-    ticks = Ticks()
+    turned = TurnedClock()
+    clock = SystemClock() if is_real else turned.jumping()
+    watcher = TickWatcher(clock)
     ids = [f"vm_{number:016x}" for number in range(count)]
-    async with AsyncClient("vl_" + "0" * 40, base_url=url, org_id="org_1", hooks=[ticks]) as client:
+    async with AsyncClient(KEY, base_url=url, org_id="org_1", clock=clock, hooks=[watcher]) as client:
         await client.vms.list(page_size=1000, max_items=1000)
-        await asyncio.wait({asyncio.ensure_future(client.vms.wait(ids[0]))})
-        ticks.sent.clear()
-        ticks.ended.clear()
+        await client.vms.wait(ids[0])  # runs already: loads what waiting needs
+        watcher.forget()
         gc.collect()
         before = resident_kib()
         if style == "wait_all":
@@ -65,88 +103,73 @@ async def wait_for_many(url: str, count: int, style: str) -> dict[str, float]:
                 asyncio.ensure_future(client.vms.wait(vm_id, until="stopped", interval=INTERVAL))
                 for vm_id in ids
             ]
-        # The first looks come sooner; what counts is the steady state.
-        while not ticks.ended or time.monotonic() - ticks.ended[0][0] < 6 * INTERVAL:  # noqa: ASYNC110
-            await asyncio.sleep(0.5)  # a clock gives no event
+        # The first look reads the list in one go, the second one is spread.
+        await watcher.wait_for(2)
+        if is_real:
+            await asyncio.sleep(UNTIL_STEADY)
+        else:
+            turned.advance(UNTIL_STEADY)
+        watcher.forget()
+        await watcher.wait_for(steady + 2)
         gc.collect()
         memory = resident_kib() - before
-        steady = ticks.ended[-3:]
-        began, ended = steady[0][0], steady[-1][0]
-        busy = (steady[-1][1] - steady[0][1]) / (ended - began)
-        sent = [at for at in ticks.sent if began < at <= ended]
-        by_second = Counter(int(at) for at in sent)
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
+    first, *ticks = watcher.ticks[1 : steady + 2]
+    last = ticks[-1]
+    sent = [at for at in watcher.sent if first.at < at <= last.at]
     return {
-        "memory of a wait (KiB)": memory / count,
-        "list calls of a tick": statistics.median(requests for _, _, requests in steady),
-        "processor time (% of a core)": 100 * busy,
-        "most requests in one second": max(by_second.values(), default=0),
-        "seconds of a tick": (ended - began) / 2,
+        "memory of a wait": memory / count,
+        "list calls of a tick": statistics.median(tick.requests for tick in ticks),
+        "processor time": 100 * (last.cpu - first.cpu) / (last.at - first.at),
+        "most requests in one second": max(Counter(int(at) for at in sent).values(), default=0),
     }
 
 
-LIMITS = {
-    "memory of a wait (KiB)": 4.0,
-    "list calls of a tick": 10.0,
-    "processor time (% of a core)": 2.0,
-    "most requests in one second": 2.0,
-}
-UNITS = {
-    "memory of a wait (KiB)": "KiB",
-    "list calls of a tick": "calls",
-    "processor time (% of a core)": "%",
-    "most requests in one second": "requests",
-}
+def _run(url: str, count: int, style: str, steady: int, clock: str) -> dict[str, float]:
+    """Measure in a process of its own."""
+    told: dict[str, float] = orjson.loads(
+        run_module("benchmarks.waits", "--child", url, str(count), style, str(steady), clock)
+    )
+    return told
 
 
-def run(count: int, style: str) -> dict[str, float]:
-    """Measure in a process of its own, the server on the other core."""
-    client_core, server_core = cores()
-    pin = ["taskset", "-c", str(client_core)] if client_core is not None else []
-    with serving(core=server_core, total=count) as url:
-        done = subprocess.run(
-            [*pin, sys.executable, "-m", "benchmarks.waits", "--child", url, str(count), style],
-            check=True, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-    return {name: float(value) for name, value in json.loads(done.stdout).items()}
+def _measure(count: int, *, rounds: int, steady: int, real: tuple[str, ...]) -> list[Figure]:
+    with serving(total=count) as url:
+        runs = {
+            f"{OURS}, {style}": functools.partial(_run, url, count, style, steady, "turned")
+            for style in STYLES
+        }
+        told = take_turns(runs, rounds=rounds, is_warm=True)
+        for style in real:
+            told[f"{OURS}, {style}, real clock"] = [_run(url, count, style, 1, "real")]
+    return [
+        figure
+        for quantity, unit in UNITS.items()
+        # Beside a few waits the client itself is what takes memory.
+        if count == MANY or quantity in ("list calls of a tick", "processor time")
+        for figure in compare(
+            f"{count:,} waits: {quantity}",
+            pick(told, quantity),
+            unit=unit,
+            targets={name: [at_most(LIMITS[quantity])] for name in told} if count == MANY else {},
+            point=Point(f"waits, {quantity}", count),
+        )
+    ]
 
 
 def measure(*, quick: bool) -> list[Figure]:
-    """Measure waits of 10,000 tasks, and of one `wait_all`; ratios are to the limits of targets.md."""
-    del quick  # the interval is the time it takes
-    figures = []
-    for style in ("wait", "wait_all"):
-        for name, value in run(10_000, style).items():
-            if name in LIMITS:
-                figures.append(
-                    Figure(
-                        benchmark=f"10,000 waits with {style}: {name}",
-                        contender="openrelay_async",
-                        unit=UNITS[name],
-                        median=value,
-                        low=value,
-                        high=value,
-                        ratio=value / LIMITS[name],
-                        baseline="limit",
-                        target=1.0,
-                    )
-                )
-    return figures
-
-
-def main() -> None:
-    if sys.argv[1:2] == ["--child"]:
-        url, count, style = sys.argv[2:]
-        print(json.dumps(asyncio.run(wait_for_many(url, int(count), style))))
-        return
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    for style in ("wait", "wait_all"):
-        print(style)
-        for name, value in run(count, style).items():
-            print(f"  {name}: {value:.2f} (limit {LIMITS.get(name, float('nan')):g})")
+    """Measure waits in tasks of their own, and in one `wait_all`; in a whole run of fewer, too."""
+    if quick:
+        return _measure(MANY, rounds=1, steady=2, real=())
+    figures = [
+        figure for count in (10, 100, 1_000) for figure in _measure(count, rounds=3, steady=4, real=())
+    ]
+    return figures + _measure(MANY, rounds=5, steady=4, real=("wait",))
 
 
 if __name__ == "__main__":
-    main()
+    _, _, url, count, style, steady, clock = sys.argv
+    told = wait_in_vain(url, int(count), style, steady=int(steady), is_real=clock == "real")
+    print(orjson.dumps(asyncio.run(told)).decode())

@@ -337,19 +337,6 @@ def test_a_loop_that_cannot_start_is_told(run_script, vm_server) -> None:
     assert lines[2] == "vm_1"
 
 
-def test_importing_the_package_loads_nothing_else(run_script) -> None:
-    """targets.md: neither aiohttp, attrs, cattrs, orjson, asyncio nor a model."""
-    done = run_script(
-        """
-    import sys
-    import openrelay_sync
-    names = {"aiohttp", "attr", "attrs", "cattrs", "orjson", "asyncio", "yarl"}
-    print(sorted(names & set(sys.modules)), [n for n in sys.modules if "generated" in n])
-    """
-    )
-    assert (done.code, done.out, done.err) == (0, "[] []\n", "")
-
-
 def test_a_child_that_ends_in_the_normal_way_disturbs_nobody(run_script, vm_server) -> None:
     """R1.4: at its end Python finalizes what the child inherited, whose sockets and loop are the parent's."""
     done = run_script(
