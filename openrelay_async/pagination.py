@@ -110,6 +110,7 @@ class PagedCall(Generic[T_co]):
             async for page in pages:
                 for item in page.items:
                     yield item
+                del page  # before the next is read: memory for one page, which is still in the cache
 
     async def pages(self) -> AsyncGenerator[Page[T_co], None]:
         """Yield one page after the other; with `max_items`, the last one is cut to size.
@@ -143,6 +144,7 @@ class PagedCall(Generic[T_co]):
                 self.next_cursor = following
                 yielded += len(page.items)
                 yield page
+                del page  # the caller's now
                 if following is None:
                     return
                 cursor = following
