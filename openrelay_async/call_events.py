@@ -49,17 +49,18 @@ async def watch_call(
 def tell_queued(
     hooks: Hooks, request: HttpRequest, waiting: int, reason: Literal["connections", "pacing"]
 ) -> None:
-    from openrelay_async.hooks import Queued
+    if hooks.on_queue:
+        from openrelay_async.hooks import Queued
 
-    operation = request.operation
-    queued = Queued(
-        operation=operation.id,
-        method=operation.http_method,
-        path=operation.path,
-        waiting=waiting,
-        reason=reason,
-    )
-    tell(hooks.on_queue, queued)
+        operation = request.operation
+        queued = Queued(
+            operation=operation.id,
+            method=operation.http_method,
+            path=operation.path,
+            waiting=waiting,
+            reason=reason,
+        )
+        tell(hooks.on_queue, queued)
 
 
 def tell_attempt(hooks: Hooks, request: HttpRequest, attempt: int, base_url: str) -> None:

@@ -16,17 +16,14 @@ class Slots:
     all waiters whether they still wait, which costs three times as much where nobody has to.
     """
 
-    __slots__ = ("_limits", "_waiters", "free")
+    __slots__ = ("_limits", "_waiters", "free", "waiting")
 
     def __init__(self, limits: Limits, count: int) -> None:
         self._limits = limits
         self.free = count
-        self._waiters: deque[asyncio.Future[bool]] = deque()
-
-    @property
-    def waiting(self) -> int:
+        self.waiting = 0
         """How many wait for a place."""
-        return sum(not waiter.done() for waiter in self._waiters)
+        self._waiters: deque[asyncio.Future[bool]] = deque()
 
     def take_now(self) -> bool:
         """Take a place if one is free; return whether it was."""
@@ -47,6 +44,7 @@ class Slots:
         patience = _Patience(waiter, self._limits.loop.time() + within)
         if within != math.inf:
             self._limits.add(patience, patience.until)
+        self.waiting += 1
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -55,6 +53,7 @@ class Slots:
                 self.give_back()
             raise
         finally:
+            self.waiting -= 1
             self._limits.remove(patience)
 
     def give_back(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 
 import attrs
@@ -62,19 +62,22 @@ class Transport:
     timeout: float
     attempt_timeout: float
 
-    async def send(self, request: HttpRequest, timeout: float | None = None) -> HttpResponse:
-        """Send a request until it succeeds, cannot succeed, or its time is up.
+    def send(
+        self, request: HttpRequest, timeout: float | None = None
+    ) -> Coroutine[object, object, HttpResponse]:
+        """Return the coroutine that sends a request until it succeeds, cannot succeed, or its time is up.
 
         Args:
             timeout: seconds for the whole call: queue, attempts and waits; `None` is the client's.
 
         Returns:
-            An answer with a 2xx status.
+            An answer with a 2xx status, when it is awaited.
 
         Raises:
             OpenRelayError: any of its kinds. `CancelledError` passes as it is, and so does what the
                 caller's own file raises.
         """
+        # Not a coroutine itself: thousands of calls may wait, and each frame of each of them is memory.
         shared = self.shared
         if shared.refusing is not None and (reason := shared.refusal()) is not None:
             operation = request.operation
@@ -85,72 +88,70 @@ class Transport:
         if timeout is None:
             # How long a file takes is its size's business; what must not happen is that nothing moves.
             timeout = math.inf if request.upload is not None else self.timeout
+        call = self._send(request, timeout, whole=whole)
+        if shared.hooks.on_call or shared.hooks.on_done:
+            return watch_call(shared.hooks, shared.clock, request, call)
+        return call
+
+    async def _send(self, request: HttpRequest, timeout: float, *, whole: bool) -> HttpResponse:
+        shared, clock = self.shared, self.shared.clock
         pool = shared.session.pool()
         pool.enter()
         goes_on = False
         try:
-            call = self._send(request, pool, timeout, whole)
-            if shared.hooks.on_call or shared.hooks.on_done:
-                call = watch_call(shared.hooks, shared.clock, request, call)
-            response = await call
-            # A stream is under way until its body has ended, and says so itself.
-            goes_on = response.stream is not None
-            return response
+            deadline = clock.monotonic() + timeout
+            shared.budget.earn()
+            credential = self.key_source.current
+            if credential is None or request.operation.authentication != "required":
+                credential = await self._find_credential(request, timeout)
+            attempt, maybe_applied, renewed = 0, False, False
+            governor = shared.pacing.api if request.operation.host == "api" else shared.pacing.inference
+            while True:
+                attempt += 1
+                if is_paced := governor.is_limiting():
+                    await self._await_turn(governor, request, Progress(attempt, deadline, maybe_applied))
+                if not pool.slots.take_now():
+                    remaining = deadline - clock.monotonic()
+                    tell_queued(shared.hooks, request, pool.slots.waiting, "connections")
+                    if not await pool.slots.take(shared.session.queue_limit(remaining)):
+                        message = shared.session.describe_queue(remaining)
+                        raise _turned_away(message, request, Progress(attempt, deadline, maybe_applied))
+                    if not is_paced and governor.is_limiting():
+                        # The first 429 came while it stood in the queue: it holds its place until its turn.
+                        progress = Progress(attempt, deadline, maybe_applied)
+                        with _giving_back(pool.slots):
+                            await self._await_turn(governor, request, progress)
+                    credential = credential and (self.key_source.current or credential)
+                outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
+                if isinstance(outcome, HttpResponse):
+                    if outcome.status < 300:
+                        governor.note()
+                        if request.operation is WHOAMI and credential is not None:
+                            note_access(credential, outcome, shared.hooks, clock.wall())
+                        # A stream is under way until its body has ended, and says so itself.
+                        goes_on = outcome.stream is not None
+                        return outcome
+                    if was_done_before(request, outcome.status, maybe_applied):
+                        return HttpResponse(204, outcome.headers, Payload(b""))
+                    if outcome.status == 401 and not renewed and request.can_repeat():
+                        renewed = True
+                        replacement = await self._replace(credential, deadline)
+                        if replacement is not None:
+                            credential = replacement
+                            tell_retry(
+                                shared.hooks, request, attempt, 0.0, "status 401, and the key has changed"
+                            )
+                            continue
+                progress = Progress(attempt, deadline, maybe_applied)
+                if isinstance(outcome, HttpResponse) and outcome.status in _REFUSALS:
+                    raise await self._refusal(request, outcome, credential, progress)
+                delay = self._plan_retry(request, outcome, progress, governor)
+                maybe_applied = maybe_applied or may_have_acted(request, outcome)
+                await clock.sleep(delay)
+                credential = credential and (self.key_source.current or credential)
         finally:
             if not goes_on:
                 pool.leave()
-
-    async def _send(self, request: HttpRequest, pool: LoopPool, timeout: float, whole: bool) -> HttpResponse:
-        shared, clock = self.shared, self.shared.clock
-        deadline = clock.monotonic() + timeout
-        shared.budget.earn()
-        credential = self.key_source.current
-        if credential is None or request.operation.authentication != "required":
-            credential = await self._find_credential(request, timeout)
-        attempt, maybe_applied, renewed = 0, False, False
-        governor = shared.pacing.api if request.operation.host == "api" else shared.pacing.inference
-        while True:
-            attempt += 1
-            if is_paced := governor.is_limiting():
-                await self._await_turn(governor, request, Progress(attempt, deadline, maybe_applied))
-            if not pool.slots.take_now():
-                # Here and not in a coroutine of its own: thousands may wait, and each frame is memory.
-                remaining = deadline - clock.monotonic()
-                if shared.hooks.on_queue:
-                    tell_queued(shared.hooks, request, pool.slots.waiting, "connections")
-                if not await pool.slots.take(shared.session.queue_limit(remaining)):
-                    message = shared.session.describe_queue(remaining)
-                    raise _turned_away(message, request, Progress(attempt, deadline, maybe_applied))
-                if not is_paced and governor.is_limiting():
-                    # The first 429 came while it stood in the queue: it holds its place until its turn.
-                    progress = Progress(attempt, deadline, maybe_applied)
-                    with _giving_back(pool.slots):
-                        await self._await_turn(governor, request, progress)
-                credential = credential and (self.key_source.current or credential)
-            outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
-            if isinstance(outcome, HttpResponse):
-                if outcome.status < 300:
-                    governor.note()
-                    if request.operation is WHOAMI and credential is not None:
-                        note_access(credential, outcome, shared.hooks, clock.wall())
-                    return outcome
-                if was_done_before(request, outcome.status, maybe_applied):
-                    return HttpResponse(204, outcome.headers, Payload(b""))
-                if outcome.status == 401 and credential is not None and not renewed and request.can_repeat():
-                    renewed = True
-                    replacement = await self._replace(credential, deadline)
-                    if replacement is not None:
-                        credential = replacement
-                        shared.credentials.add(credential)
-                        tell_retry(shared.hooks, request, attempt, 0.0, "status 401, and the key has changed")
-                        continue
-            progress = Progress(attempt, deadline, maybe_applied)
-            if isinstance(outcome, HttpResponse) and outcome.status in _REFUSALS:
-                raise await self._refusal(request, outcome, credential, pool, progress)
-            delay = self._plan_retry(request, outcome, progress, governor)
-            maybe_applied = maybe_applied or may_have_acted(request, outcome)
-            await clock.sleep(delay)
-            credential = credential and (self.key_source.current or credential)
 
     async def _find_credential(self, request: HttpRequest, timeout: float) -> Credential | None:
         """Return the key for a request where it is not simply the one in use, `None` where none is sent."""
@@ -172,22 +173,26 @@ class Transport:
             raise problem._with(operation=operation.id, method=operation.http_method, path=operation.path)
         return self.key_source.current
 
-    async def _replace(self, refused: Credential, deadline: float) -> Credential | None:
+    async def _replace(self, refused: Credential | None, deadline: float) -> Credential | None:
         """Return the key that took a refused one's place, `None` if none did in time."""
+        if refused is None:
+            return None
         remaining = deadline - self.shared.clock.monotonic()
         try:
             async with asyncio.timeout(None if remaining == math.inf else remaining):
-                return await self.key_source.replace(refused)
+                replacement = await self.key_source.replace(refused)
         except (TimeoutError, ConfigurationError):
             # The service's refusal is what the caller has to see.
             return None
+        if replacement is not None:
+            self.shared.credentials.add(replacement)
+        return replacement
 
     async def _refusal(
         self,
         request: HttpRequest,
         response: HttpResponse,
         credential: Credential | None,
-        pool: LoopPool,
         progress: Progress,
     ) -> OpenRelayError:
         """Return the error of a 401 or 403 with what was needed and what the key has."""
@@ -196,7 +201,7 @@ class Transport:
         asking = attrs.evolve(self, retry=_ONE_ATTEMPT)
 
         async def ask(limit: float) -> None:
-            await asking._send(HttpRequest(WHOAMI, WHOAMI.path), pool, limit, whole=True)
+            await asking._send(HttpRequest(WHOAMI, WHOAMI.path), limit, whole=True)
 
         remaining = progress.deadline - self.shared.clock.monotonic()
         await explain_refusal(error, request, credential, ask, remaining)
@@ -255,8 +260,7 @@ class Transport:
             LocalQueueTimeout: the call's time is too short for that.
         """
         shared = self.shared
-        if shared.hooks.on_queue:
-            tell_queued(shared.hooks, request, governor.waiting, "pacing")
+        tell_queued(shared.hooks, request, governor.waiting, "pacing")
         remaining = progress.deadline - shared.clock.monotonic()
         try:
             async with asyncio.timeout(None if remaining == math.inf else remaining):
