@@ -31,6 +31,7 @@ from openrelay_async.request_target import WITHOUT_BODY, write_target
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
 
 TRIED_VERSIONS = ("3.14.",)
 """Versions of aiohttp with which this way was tried: it needs more of aiohttp than aiohttp promises."""
@@ -115,7 +116,11 @@ class Exchange:
         except BaseException:
             connection.close()
             raise
-        connection.release()
+        if request.body and _has_unsent(connection):
+            # Answered before all was read: the next request would stand in line behind the rest.
+            connection.close()
+        else:
+            connection.release()
         return HttpResponse(message.code, message.headers, Payload(body))
 
     def _prepare(self, base_url: str) -> _Origin:
@@ -140,8 +145,15 @@ def is_observed(session: ClientSession) -> bool:
 def is_replaced(method: object) -> bool:
     """Return whether what `ClientSession` has as a method is not aiohttp's own."""
     # A mock has the name and the module of what it stands for, but not its code.
-    own = ClientSession.__init__.__code__.co_filename
-    return not isinstance(method, FunctionType) or method.__code__.co_filename != own
+    neighbour = ClientSession.__aexit__
+    if not isinstance(method, FunctionType) or not isinstance(neighbour, FunctionType):
+        return True
+    return method.__code__.co_filename != neighbour.__code__.co_filename
+
+
+def _has_unsent(connection: Connection) -> bool:
+    transport = connection.transport
+    return transport is not None and transport.get_write_buffer_size() > 0
 
 
 def _make_head(origin: _Origin, request: HttpRequest, credential: Credential | None) -> CIMultiDict[str]:

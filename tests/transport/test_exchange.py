@@ -96,6 +96,7 @@ def test_what_stands_in_the_place_of_a_method_is_recognized(name: str, monkeypat
     monkeypatch.setattr(aiohttp.ClientSession, name, lambda *_: NO_ANSWER)
     assert is_replaced(getattr(aiohttp.ClientSession, name))
     monkeypatch.undo()
+    assert not is_replaced(getattr(aiohttp.ClientSession, name))
     with aioresponses():  # its answers to operations are in tests/operations
         assert is_replaced(aiohttp.ClientSession._request)
 
@@ -136,18 +137,25 @@ async def test_an_answer_that_changes_the_protocol_is_refused_and_its_connection
 
 
 async def test_a_refusal_that_comes_before_the_body_was_read_is_the_answer():
-    """A server that has enough of a large body answers and reads no more: waiting to send all would hang."""
+    """A server that has enough of a large body answers and reads no more: waiting to send all would hang.
 
-    async def refuse(exchange: Exchange) -> None:
-        await exchange.answer(413, {"error": "too large"})
-        await asyncio.sleep(0)
+    Nor is the next request sent on that connection, behind a rest that nobody reads.
+    """
+
+    async def refuse_large(exchange: Exchange) -> None:
+        if "content-length" in exchange.seen.headers:
+            await exchange.answer(413, {"error": "too large"})
+            await asyncio.sleep(30)
+        await exchange.answer(200, VM)
 
     async with (
-        serving(refuse, reads_body=False, receive_buffer=4096) as server,
+        serving(refuse_large, reads_body=False, receive_buffer=4096) as server,
         make_client(server, retry=ONCE, attempt_timeout=10) as client,
     ):
         with pytest.raises(errors.PayloadTooLarge):
             await client.request("POST", "/v1/things", json={"text": "x" * 8_000_000})
+        assert (await client.vms.get("vm_1")).id == "vm_1"
+        assert server.connections == 2
 
 
 async def test_the_head_of_something_large_has_no_body():
