@@ -26,6 +26,7 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from openrelay_async.decoded_values import SCALARS, StructureError, join_path, name_json_type, read_time
+from openrelay_async.row_shape import MOST_SHAPES, RowShape
 
 __all__ = ["Reader", "StructureError", "structure", "structure_empty", "structure_list"]
 
@@ -45,8 +46,6 @@ NOTHING_EXTRA: Final[Mapping[str, object]] = MappingProxyType({})
 """What a model has in `extra` where every field is known: one for all, so it cannot be written to."""
 MANY: Final = 12
 """From how many rows on reading by column pays."""
-MOST_REMEMBERED: Final = 64
-"""How many combinations of types a reader remembers."""
 _UNCHANGED: Final = frozenset({"string", "integer", "number", "boolean", "json"})
 """Kinds whose values are the JSON decoder's own."""
 _EXACT: Final[Mapping[str, type[object]]] = {
@@ -117,7 +116,7 @@ def find_reader(model: type[T]) -> Reader[T]:
 class Reader(Generic[T]):
     """Reads decoded JSON objects as one model."""
 
-    __slots__ = ("_checked", "_conversions", "_draft", "_fields", "_fill", "_known", "_names")
+    __slots__ = ("_draft", "_fields", "_fill", "_known", "_shapes")
 
     def __init__(
         self,
@@ -137,35 +136,39 @@ class Reader(Generic[T]):
         self._draft = draft
         self._fill = fill
         self._fields = tuple(_Field(model, field, default) for field, default in fields)
-        self._names = tuple(field.wire for field in self._fields)
-        self._known = frozenset(self._names)
-        self._conversions = tuple(
-            (i, field.read) for i, field in enumerate(self._fields) if not field.is_plain
-        )
-        self._checked: set[tuple[type[object], ...]] = set()
-        """Types of the fields of objects that were found right: most objects are like one seen before."""
+        self._known = frozenset(field.wire for field in self._fields)
+        self._shapes: dict[tuple[str, ...], RowShape] = {}
 
     def read(self, raw: object) -> T:
         """Return one object."""
         if not isinstance(raw, dict):
             raise StructureError("", f"must be an object, is {name_json_type(raw)}")
-        values: list[Any] = list(map(raw.get, self._names))
+        shape = self._shapes.get(tuple(raw)) or self._learn_shape(raw)
+        values: list[Any] = [*raw.values(), None]
         types = tuple(map(type, values))
-        if types not in self._checked:
+        if types not in shape.seen:
             self._check(raw)
-            if len(self._checked) < MOST_REMEMBERED:
-                self._checked.add(types)
-        for index, convert in self._conversions:
+            shape.remember(types)
+        for place, field in shape.conversions:
             try:
-                values[index] = convert(values[index], raw)
+                values[place] = field.read(values[place], raw)
             except StructureError as error:
-                error.path = join_path(self._names[index], error.path)
+                error.path = join_path(field.wire, error.path)
                 raise
+        values += [make() for make in shape.fresh]
         draft: Any = self._draft()
-        extra = NOTHING_EXTRA if self._known.issuperset(raw) else self._keep_unknown(raw)
-        self._fill(((draft, *values, extra),))
+        extra = NOTHING_EXTRA if shape.is_known else self._keep_unknown(raw)
+        self._fill(((draft, *shape.pick(values), extra),))
         model: T = draft
         return model
+
+    def _learn_shape(self, raw: Mapping[str, object]) -> RowShape:
+        """Return the shape of an object that nothing required is missing from; remember it for others."""
+        self._check(raw)
+        shape = RowShape(tuple(raw), self._fields)
+        if len(self._shapes) < MOST_SHAPES:
+            self._shapes[tuple(raw)] = shape
+        return shape
 
     def _check(self, raw: Mapping[str, object]) -> None:
         """Raise the error of the first field that is wrong."""

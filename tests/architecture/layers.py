@@ -26,6 +26,7 @@ LAYERS: dict[str, list[str]] = {
         "scope_rules",
         "key_access",
         "decoded_values",
+        "row_shape",
         "structuring",
         "model_classes",
         "cells",

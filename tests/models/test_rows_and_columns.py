@@ -11,6 +11,7 @@ from schema_samples import base, properties, required, sample, wrong
 
 from openrelay_async.generated import models
 from openrelay_async.model import ApiModel
+from openrelay_async.row_shape import MOST_SHAPES, MOST_TYPES
 from openrelay_async.structuring import MANY, StructureError, find_reader, structure, structure_list
 
 NAMES = [
@@ -115,16 +116,28 @@ def test_types_seen_before_do_not_let_mistakes_through() -> None:
             structure(raw | {"gpuCount": True}, models.VmSummary)
 
 
-def test_combinations_of_types_are_remembered_within_limits() -> None:
+def test_shapes_and_combinations_of_types_are_remembered_within_limits() -> None:
     raw = sample("VmSummary")
     optional = [
         wire for wire in raw if wire not in required("VmSummary") and base(properties("VmSummary")[wire])
     ]
     reader = find_reader(models.VmSummary)
+    whole = structure(raw, models.VmSummary)
     for number in range(500):
-        absent = {wire for bit, wire in enumerate(optional) if number >> bit & 1}
-        structure({wire: value for wire, value in raw.items() if wire not in absent}, models.VmSummary)
-    assert len(reader._checked) <= 64
+        chosen = {wire for bit, wire in enumerate(optional) if number >> bit & 1}
+        without = structure({wire: raw[wire] for wire in raw if wire not in chosen}, models.VmSummary)
+        nulled = structure({wire: None if wire in chosen else raw[wire] for wire in raw}, models.VmSummary)
+        assert without == nulled
+        assert (without == whole) is (not chosen)
+    assert 1 < len(reader._shapes) <= MOST_SHAPES
+    assert max(len(shape.seen) for shape in reader._shapes.values()) <= MOST_TYPES
+
+
+def test_the_order_of_fields_does_not_matter() -> None:
+    raw = sample("VmDetail") | {"not_known_yet": [1]}
+    turned = dict(reversed(raw.items()))
+    assert structure(turned, models.VmDetail) == structure(raw, models.VmDetail)
+    assert dict(structure(turned, models.VmDetail).extra) == {"not_known_yet": [1]}
 
 
 def test_a_list_must_be_a_list() -> None:

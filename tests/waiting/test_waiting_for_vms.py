@@ -29,17 +29,23 @@ async def test_ssh_ready_gives_the_vm_in_full(client, make_vms):
 
 
 async def test_half_an_hour_of_waiting_takes_no_time_on_a_turned_clock(client, make_vms, clock):
-    """R10.2, R5.1; this process's own time, the best of a few, because the machine may be busy"""
+    """R10.2, R5.1: it costs what its polls cost, some 35 ms; how fast they are is the machine's business."""
     (vm,) = await make_vms(1)
-    took = []
+    waits, lists = [], []
     for _ in range(5):
         began, at = time.process_time(), clock.monotonic()
         with pytest.raises(errors.WaitTimeout) as caught:
             await client.vms.wait(vm.id, until="stopped", timeout=1800)
-        took.append(time.process_time() - began)
+        waits.append(time.process_time() - began)
         assert clock.monotonic() - at == pytest.approx(1800)
         assert caught.value.elapsed == pytest.approx(1800)
-    assert min(took) < 0.050
+        assert 20 < caught.value.polls < 90
+        began = time.process_time()
+        for _ in range(caught.value.polls):
+            await client.vms.list()
+        lists.append(time.process_time() - began)
+    assert min(waits) < 2 * min(lists)
+    assert min(waits) < 0.5
 
 
 async def test_intervals_back_off_to_a_cap_and_are_jittered(emulator, clock, make_vms):
