@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     class FieldReader(Protocol):
         """What a shape asks of a model's field."""
 
-        wire: str
-        is_plain: bool
-        default: Callable[[], object]
-
+        @property
+        def wire(self) -> str: ...
+        @property
+        def is_plain(self) -> bool: ...
+        def make_default(self) -> object: ...
         def read(self, value: object, raw: Mapping[str, object]) -> object: ...
 
 
@@ -43,8 +44,8 @@ class RowShape:
         for field in fields:
             if field.wire in places:
                 order.append(places[field.wire])
-            elif field.default() is not None:
-                self.fresh.append(field.default)
+            elif field.make_default() is not None:
+                self.fresh.append(field.make_default)
                 order.append(nothing + len(self.fresh))
             else:
                 order.append(nothing)

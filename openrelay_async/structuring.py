@@ -202,7 +202,7 @@ class Reader(Generic[T]):
     def read_nothing(self) -> T:
         """Return the object of an answer without a body."""
         return self.read(
-            {field.wire: None for field in self._fields if isinstance(field.default(), list | dict)}
+            {field.wire: None for field in self._fields if isinstance(field.make_default(), list | dict)}
         )
 
     def _read_many(self, rows: list[dict[str, Any]]) -> list[T]:
@@ -245,17 +245,20 @@ class Reader(Generic[T]):
 class _Field:
     """How one field of a model is read."""
 
-    __slots__ = ("default", "exact", "is_plain", "nullable", "read_value", "required", "wire")
+    __slots__ = ("_default", "exact", "is_plain", "nullable", "read_value", "required", "wire")
 
     def __init__(self, owner: type[object], field: WireField, default: Callable[[], object]) -> None:
         _, self.wire, kind, self.required, self.nullable = field
         self.read_value = _make_reader(owner, kind)
-        self.default = default
-        """Gives the value where the field is absent or null."""
+        self._default = default
         self.exact = _EXACT.get(kind) if isinstance(kind, str) else None
         """The type whose values are taken as they are."""
         self.is_plain = kind in _UNCHANGED and default() is None and not (self.required and self.nullable)
         """Whether what `dict.get` gives is the field's value, if its type is right."""
+
+    def make_default(self) -> object:
+        """Return the value where the field is absent or null."""
+        return self._default()
 
     def read(self, value: object, raw: Mapping[str, object]) -> object:
         """Return the field's value in an object, from what `dict.get` gives."""
@@ -265,12 +268,12 @@ class _Field:
             return self.read_null()
         if self.required:
             raise StructureError("", "missing")
-        return self.default()
+        return self.make_default()
 
     def read_null(self) -> object:
         if self.nullable:
             return None
-        default = self.default()
+        default = self.make_default()
         if self.required and not isinstance(default, list | dict):
             return self.read_value(None)
         return default
@@ -301,8 +304,8 @@ class _Field:
         """Return the field's values in rows that all lack it."""
         if self.required:
             raise StructureError("", "missing")
-        default = self.default()
-        return [self.default() for _ in rows] if isinstance(default, list | dict) else repeat(default)
+        default = self.make_default()
+        return [self.make_default() for _ in rows] if isinstance(default, list | dict) else repeat(default)
 
 
 def _make_reader(owner: type[object], kind: Kind) -> Callable[[object], object]:
