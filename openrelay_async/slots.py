@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from openrelay_async.attempt_timer import Limits
 
@@ -64,6 +66,15 @@ class Slots:
                 waiter.set_result(True)
                 return
         self.free += 1
+
+    @contextmanager
+    def given_back_on_error(self) -> Iterator[None]:
+        """Give a place back if the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.give_back()
+            raise
 
 
 class _Patience:

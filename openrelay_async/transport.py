@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 
 import attrs
 from attrs import frozen
@@ -36,7 +35,6 @@ from openrelay_async.redaction import Payload, Secret
 from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
 from openrelay_async.retry import RetryPolicy, decide, may_have_acted, was_done_before
 from openrelay_async.retry_after import parse_retry_after
-from openrelay_async.slots import Slots
 
 _REFUSALS = frozenset({401, 403})
 _ONE_ATTEMPT = RetryPolicy(max_attempts=1)
@@ -119,7 +117,7 @@ class Transport:
                     if not is_paced and governor.is_limiting():
                         # The first 429 came while it stood in the queue: it holds its place until its turn.
                         progress = Progress(attempt, deadline, maybe_applied)
-                        with _giving_back(pool.slots):
+                        with pool.slots.given_back_on_error():
                             await self._await_turn(governor, request, progress)
                     credential = credential and (self.key_source.current or credential)
                 outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
@@ -336,16 +334,6 @@ class Transport:
             maybe_applied=progress.maybe_applied,
             known=self._known_secrets(request),
         )
-
-
-@contextmanager
-def _giving_back(slots: Slots) -> Iterator[None]:
-    """Give a place back if the block fails."""
-    try:
-        yield
-    except BaseException:
-        slots.give_back()
-        raise
 
 
 def _turned_away(message: str, request: HttpRequest, progress: Progress) -> LocalQueueTimeout:
