@@ -15,7 +15,6 @@ from attrs import frozen
 from openrelay_async.config import check_integer, check_seconds
 from openrelay_async.errors import PermissionDenied, RequestTimeout
 from openrelay_async.fork_guard import importing
-from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.messages import NO_HEADERS, HttpRequest, HttpResponse
 from openrelay_async.operation import Operation
 from openrelay_async.organization import DefaultOrganization
@@ -31,7 +30,6 @@ from openrelay_async.wire import (
     check_idempotency_key,
     encode_fields,
     encode_query,
-    snake_case,
 )
 
 if TYPE_CHECKING:
@@ -191,7 +189,7 @@ class ClientCalls:
         # Here, not at the first page: a wrong argument is told where it is given.
         ids = path if org_id is None else (org_id, *path)
         for name, value in zip(operation.path_names[-len(ids) :], ids, strict=False):
-            encode_path_id(value, snake_case(name))
+            encode_path_id(value, name)
 
         async def fetch(at: str | None) -> Page[T]:
             full_path, remaining = await self._with_organization(path, org_id, limit, operation)
@@ -244,22 +242,30 @@ class ClientCalls:
                 raise
         else:
             return (found, *path), max(given - (clock.monotonic() - began), 1e-3)
+        whoami = _whoami().operation
         raise RequestTimeout(
             f"the organization was not known within {given:.3g} s; org_id= on the client saves the question",
-            operation=WHOAMI.id,
-            method=WHOAMI.http_method,
-            path=WHOAMI.path,
+            operation=whoami.id,
+            method=whoami.http_method,
+            path=whoami.path,
         )
 
 
+def _whoami() -> HttpRequest:
+    with importing:
+        from openrelay_async.generated.operation_rows.account import WHOAMI
+    return HttpRequest(WHOAMI, WHOAMI.path)
+
+
 async def _ask_organization(transport: Transport) -> str:
-    request = HttpRequest(WHOAMI, WHOAMI.path)
+    request = _whoami()
     response = await transport.send(request)
     org_id = _decode(request, response, _read_organization)
     if org_id is not None:
         return org_id
     raise PermissionDenied(
-        "the key belongs to no organization: give org_id= to the client or the call", operation=WHOAMI.id
+        "the key belongs to no organization: give org_id= to the client or the call",
+        operation=request.operation.id,
     )
 
 

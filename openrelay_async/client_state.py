@@ -8,8 +8,6 @@ from contextvars import ContextVar
 from typing import Protocol, runtime_checkable
 from weakref import WeakSet
 
-from attrs import define, field
-
 from openrelay_async.clock import Clock
 from openrelay_async.credentials import Credential
 from openrelay_async.http_session import HttpSession
@@ -39,23 +37,41 @@ class Closable(Protocol):
     def close(self, reason: str) -> None: ...
 
 
-@define(eq=False)
 class Shared:
     """What a client and all its views have in common."""
 
-    session: HttpSession
-    budget: RetryBudget
-    hooks: Hooks
-    clock: Clock
-    pacing: Pacing
-    refusing: str | None = None
-    """Why no further call is taken."""
-    credentials: WeakSet[Credential] = field(factory=WeakSet[Credential], repr=False)
-    """Keys in use: no text of the service may show one."""
-    key_sources: WeakSet[KeySource] = field(factory=WeakSet[KeySource], repr=False)
-    """Where the client and its views have their keys from: a rotation switches all that use the same."""
-    pollers: dict[object, object] = field(factory=dict[object, object], repr=False)
-    """What waits and watches share, by what they poll: see `fleet.py`."""
+    __slots__ = (
+        "__weakref__",
+        "budget",
+        "clock",
+        "credentials",
+        "hooks",
+        "key_sources",
+        "pacing",
+        "pollers",
+        "refusing",
+        "session",
+    )
+
+    def __init__(
+        self, *, session: HttpSession, budget: RetryBudget, hooks: Hooks, clock: Clock, pacing: Pacing
+    ) -> None:
+        self.session = session
+        self.budget = budget
+        self.hooks = hooks
+        self.clock = clock
+        self.pacing = pacing
+        self.refusing: str | None = None
+        """Why no further call is taken."""
+        self.credentials: WeakSet[Credential] = WeakSet()
+        """Keys in use: no text of the service may show one."""
+        self.key_sources: WeakSet[KeySource] = WeakSet()
+        """Where the client and its views have their keys from: a rotation switches all that use the same."""
+        self.pollers: dict[object, object] = {}
+        """What waits and watches share, by what they poll: see `fleet.py`."""
+
+    def __repr__(self) -> str:
+        return f"<state of a client over {self.session!r}>"
 
     def refuse(self, reason: str) -> None:
         """Take no more calls, and end the waits, which would only make more."""

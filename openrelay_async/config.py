@@ -7,6 +7,7 @@ import math
 import platform
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
@@ -26,8 +27,9 @@ _INFERENCE_OF = {
 _OWN_HEADERS = frozenset(
     {"authorization", "host", "content-length", "transfer-encoding", "connection", "idempotency-key"}
 )
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+# Compiled when they are first needed: most clients set no header.
+_HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_HEADER_VALUE = r"[\t\x20-\x7e\x80-\xff]*"
 
 
 def check_seconds(name: str, value: object) -> float:
@@ -109,8 +111,7 @@ class PoolLimits:
     """Bytes of a decompressed answer above which it is refused. Downloads that stream have no limit."""
 
 
-@frozen
-class Endpoints:
+class Endpoints(NamedTuple):
     """The addresses of the service, without a slash at the end."""
 
     api: str
@@ -221,11 +222,11 @@ def check_headers(headers: object, *, name: str) -> dict[str, str]:
         if not isinstance(key, str) or not isinstance(value, Secret):
             kind = value.__name__ if isinstance(value, type) else type(key).__name__
             raise ConfigurationError(f"{name}[{key!r}] must be str, not {kind}")
-        if not _HEADER_NAME.fullmatch(key):
+        if not re.fullmatch(_HEADER_NAME, key):
             raise ConfigurationError(f"{name} has a name that HTTP does not allow: {key!r}")
         if key.lower() in _OWN_HEADERS:
             raise ConfigurationError(f"{name} must not set {key}: the client makes it itself")
-        if not _HEADER_VALUE.fullmatch(value.reveal()):
+        if not re.fullmatch(_HEADER_VALUE, value.reveal()):
             raise ConfigurationError(f"{name}[{key!r}] has characters that a header cannot have")
         checked[key] = HeaderValue(value.reveal())
     return checked
@@ -236,6 +237,6 @@ def make_user_agent(app_name: object) -> str:
     own = f"openrelay-async/{__version__} python/{platform.python_version()}"
     if app_name is None:
         return own
-    if not isinstance(app_name, str) or not _HEADER_VALUE.fullmatch(app_name) or not app_name.strip():
+    if not isinstance(app_name, str) or not re.fullmatch(_HEADER_VALUE, app_name) or not app_name.strip():
         raise ConfigurationError("app_name must be printable text, such as 'trainer/1.4'")
     return f"{app_name.strip()} {own}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NoReturn
 
 from openrelay_async.errors import ConfigurationError
@@ -11,8 +10,6 @@ from openrelay_async.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from openrelay_async.key_access import KeyAccess
-
-_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
 
 class Credential:
@@ -61,9 +58,14 @@ def check_key(key: Secret, *, source: str) -> Credential:
     stripped = Secret(key.reveal().strip())
     if not stripped:
         raise ConfigurationError(f"{source} is blank: give an API key, or leave it out")
-    if not _VISIBLE_ASCII.fullmatch(stripped.reveal()):
+    if not _is_visible_ascii(stripped):
         raise ConfigurationError(
             f"{source} has spaces, line breaks or characters that no API key has: was more than the key "
             "copied, such as the word Bearer?"
         )
     return Credential(stripped)
+
+
+def _is_visible_ascii(key: Secret) -> bool:
+    text = key.reveal()
+    return text.isascii() and text.isprintable() and " " not in text

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, cast
 import aiohttp
 from aiohttp import ClientRequest, ClientSession
 from aiohttp.http import StreamWriter
-from attrs import frozen
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -40,15 +39,21 @@ NO_LIMIT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, so
 """aiohttp's limits are off: its total includes waiting for the pool, and ours are one timer."""
 
 
-@frozen(eq=False)
 class _Origin:
     """What all requests to a base URL have in common."""
 
-    any_request: ClientRequest
-    """Tells aiohttp's pool where to connect to."""
-    path: str
-    """The base URL's own path, which requests continue."""
-    headers: CIMultiDict[str]
+    __slots__ = ("any_request", "headers", "path")
+
+    def __init__(self, any_request: ClientRequest, path: str, headers: CIMultiDict[str]) -> None:
+        """Take what is sent each time.
+
+        Args:
+            any_request: tells aiohttp's pool where to connect to.
+            path: the base URL's own, which requests continue.
+        """
+        self.any_request = any_request
+        self.path = path
+        self.headers = headers
 
 
 class Exchange:

@@ -25,12 +25,11 @@ from openrelay_async.connector import AttemptState
 from openrelay_async.credentials import Credential
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.failures import closed_failure, describe_failure, timeout_failure
+from openrelay_async.fork_guard import importing
 from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
 from openrelay_async.proxies import proxy_from_environment
 from openrelay_async.redaction import HeaderValue, Payload, Secret
-from openrelay_async.response_stream import ResponseStream
-from openrelay_async.session_request import open_answer
 
 _LOOK_AGAIN = 0.02
 """Seconds between two looks whether the calls of another loop have ended."""
@@ -201,6 +200,10 @@ class HttpSession:
             if proxy is None and pool.exchange.takes(request):
                 limit_of_body = self.limits.max_body
                 return await pool.exchange.ask(base_url, request, credential, state, limit=limit_of_body)
+            with importing:
+                # What moves no files and has no proxy does without them.
+                from openrelay_async.response_stream import ResponseStream
+                from openrelay_async.session_request import open_answer
             opened = await open_answer(
                 pool.session, base_url, request, credential, proxy, state=state, timer=timer
             )

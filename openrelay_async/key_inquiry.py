@@ -1,6 +1,6 @@
 """Asks the service what a credential is, when a refusal or an expiry has to be explained.
 
-What reads and explains is imported only then: most calls are not refused.
+Imported only then: most calls are not refused.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 
 from openrelay_async.credentials import Credential
 from openrelay_async.errors import OpenRelayError, PermissionDenied, Unauthenticated
-from openrelay_async.fork_guard import importing
 from openrelay_async.generated.operation_rows.account import WHOAMI
+from openrelay_async.key_access import read_access
 from openrelay_async.messages import HttpRequest, HttpResponse
 from openrelay_async.observers import Hooks, tell
+from openrelay_async.refusals import explain_forbidden, explain_unauthenticated
 
 logger = logging.getLogger("openrelay_async")
 
@@ -25,8 +26,8 @@ LONGEST_INQUIRY = 5.0
 EXPIRY_NOTICE = 7 * 86400.0
 """Seconds before a key's expiry from which on it is told."""
 
-Ask = Callable[[float], Awaitable[object]]
-"""Sends whoami within so many seconds; its answer is noted on the credential by `note_access`."""
+Ask = Callable[[HttpRequest, float], Awaitable[object]]
+"""Sends a request within so many seconds; `note_access` gets what whoami answers."""
 
 
 async def explain_refusal(
@@ -38,8 +39,6 @@ async def explain_refusal(
         ask: used at most once for a credential, however many calls are refused.
         remaining: seconds left of the call.
     """
-    with importing:
-        from openrelay_async.refusals import explain_forbidden, explain_unauthenticated
     if isinstance(error, Unauthenticated) and request.operation.authentication != "none":
         explain_unauthenticated(error, request.operation, None if credential is None else credential.secret)
     if isinstance(error, PermissionDenied):
@@ -53,7 +52,7 @@ async def _learn(credential: Credential, ask: Ask, limit: float) -> None:
         return
 
     async def run() -> None:
-        await ask(limit)
+        await ask(HttpRequest(WHOAMI, WHOAMI.path), limit)
 
     try:
         async with asyncio.timeout(limit):
@@ -69,8 +68,6 @@ def note_access(credential: Credential, response: HttpResponse, hooks: Hooks, no
     Args:
         now: Unix time.
     """
-    with importing:
-        from openrelay_async.key_access import read_access
     access = read_access(response.body.data)
     credential.access = access
     if access is None or access.expires_at is None or credential.expiry_told:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from openrelay_async.redaction import Payload, Secret
 
@@ -78,8 +78,7 @@ class HttpResponse:
     stream: BodyStream | None = field(default=None, repr=False)
 
 
-@frozen(eq=False)
-class AttemptFailure:
+class AttemptFailure(NamedTuple):
     """Why an attempt has no answer."""
 
     phase: Literal["connect", "exchange"]

@@ -26,14 +26,18 @@ def is_path_id(value: str) -> bool:
 def encode_path_id(value: object, name: str) -> str:
     """Return an id as one percent-encoded path segment.
 
+    Args:
+        name: the parameter's; in errors it is spelled as the argument is.
+
     Raises:
         TypeError: not text.
         ValueError: empty, `.` or `..` (which name another path), or with control characters.
     """
     if not isinstance(value, str):
-        raise refuse_type(name, "str", value)
+        raise refuse_type(snake_case(name), "str", value)
     if _PLAIN_SEGMENT.fullmatch(value):
         return value
+    name = snake_case(name)
     if value in {"", ".", ".."}:
         raise ValueError(f"{name} must name a resource; {value!r} does not")
     if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value):
@@ -50,5 +54,5 @@ def expand_path(operation: Operation, ids: Sequence[str]) -> str:
         raise TypeError(f"{operation.id} has {len(segments) - 1} ids in its path, not {len(ids)}")
     path = segments[0]
     for index, value in enumerate(ids):
-        path += encode_path_id(value, snake_case(operation.path_names[index])) + segments[index + 1]
+        path += encode_path_id(value, operation.path_names[index]) + segments[index + 1]
     return path

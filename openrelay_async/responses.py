@@ -49,6 +49,7 @@ def invalid_response(message: str, request: HttpRequest, response: HttpResponse)
     )
 
 
+# No tuple: what crash reporters know as one, they show item by item.
 @frozen(eq=False, repr=False)
 class ErrorBody:
     """What the body of an error says, as it came: scrub it before it goes anywhere."""

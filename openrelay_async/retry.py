@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from attrs import Attribute, field, frozen
 
 from openrelay_async.config import check_integer, check_seconds
@@ -98,8 +100,7 @@ class RetryBudget:
         return f"RetryBudget({self._saved:.1f} of {self._burst:g})"
 
 
-@frozen
-class Decision:
+class Decision(NamedTuple):
     """What follows an attempt."""
 
     retry: bool

@@ -6,7 +6,7 @@ import math
 import re
 from datetime import UTC, datetime
 
-_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_DECIMAL = r"[0-9]+(?:\.[0-9]+)?"
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = r"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
 _DATES = (
@@ -28,7 +28,7 @@ def parse_retry_after(value: str | None, *, date: str | None, now: float) -> flo
         now: this machine's wall clock in Unix seconds, used if there is no `Date`.
     """
     text = (value or "").strip(" \t")
-    if _DECIMAL.fullmatch(text):
+    if re.fullmatch(_DECIMAL, text):
         seconds = float(text)
         return seconds if math.isfinite(seconds) else None
     until = _parse_http_date(text, now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Coroutine
+from typing import NamedTuple
 
 import attrs
 from attrs import frozen
@@ -25,8 +26,7 @@ from openrelay_async.errors import (
     OpenRelayError,
     RequestTimeout,
 )
-from openrelay_async.generated.operation_rows.account import WHOAMI
-from openrelay_async.key_inquiry import explain_refusal, note_access
+from openrelay_async.fork_guard import importing
 from openrelay_async.key_source import KeySource
 from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
@@ -40,8 +40,7 @@ _REFUSALS = frozenset({401, 403})
 _ONE_ATTEMPT = RetryPolicy(max_attempts=1)
 
 
-@frozen(eq=False)
-class Progress:
+class Progress(NamedTuple):
     """How far a call has come when it is decided what follows."""
 
     attempt: int
@@ -124,7 +123,9 @@ class Transport:
                 if isinstance(outcome, HttpResponse):
                     if outcome.status < 300:
                         governor.note()
-                        if request.operation is WHOAMI and credential is not None:
+                        if request.operation.id == "whoami" and credential is not None:
+                            with importing:
+                                from openrelay_async.key_inquiry import note_access
                             note_access(credential, outcome, shared.hooks, clock.wall())
                         # A stream is under way until its body has ended, and says so itself.
                         goes_on = outcome.stream is not None
@@ -194,12 +195,14 @@ class Transport:
         progress: Progress,
     ) -> OpenRelayError:
         """Return the error of a 401 or 403 with what was needed and what the key has."""
+        with importing:
+            from openrelay_async.key_inquiry import explain_refusal
         body = parse_error_body(response, self._known_secrets(request))
         error = self._error(request, response, body, None, progress)
         asking = attrs.evolve(self, retry=_ONE_ATTEMPT)
 
-        async def ask(limit: float) -> None:
-            await asking._send(HttpRequest(WHOAMI, WHOAMI.path), limit, whole=True)
+        async def ask(question: HttpRequest, limit: float) -> None:
+            await asking._send(question, limit, whole=True)
 
         remaining = progress.deadline - self.shared.clock.monotonic()
         await explain_refusal(error, request, credential, ask, remaining)
