@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 import attrs
 from attrs.exceptions import FrozenInstanceError
 
-from openrelay_async.model_classes import LazyAttributes, make_slotted
+from openrelay_async.model_classes import Kind, LazyAttributes, WireField, make_slotted
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.structuring import (
     NOTHING_EXTRA,
     Fill,
-    Kind,
     Reader,
     StructureError,
-    WireField,
     structure,
 )
 from openrelay_async.unset import UNSET

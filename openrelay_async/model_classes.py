@@ -1,17 +1,33 @@
-"""Building the models' classes: slots at once, attrs' part when someone asks for it.
+"""What the models' classes are: how they describe their fields, and how they are built.
 
-attrs takes half a millisecond to build a class: it collects the attributes, makes the class anew with
-slots, and writes and compiles its methods. There are 176 models, and importing one resource needs a dozen of
-them. Here a class only gets its slots; its methods are those of `ApiModel`, and attrs collects the attributes
-when `attrs.fields`, `attrs.evolve`, `attrs.asdict` or cattrs first look for them. Type checkers see attrs'
-own decorator.
+A class only gets its slots here, and its methods are those of `ApiModel`: attrs takes half a millisecond to
+build one, as it makes the class anew and writes and compiles its methods, and there are 176 models, of which
+importing one resource needs a dozen. attrs collects the attributes when `attrs.fields`, `attrs.evolve`,
+`attrs.asdict` or cattrs first look for them. Type checkers see attrs' own decorator.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import attrs
+
+Kind = str | tuple[str, "Kind"]
+"""What a field holds: a scalar's name, or a pair such as `("list", "string")`, `("map", "secret")`,
+`("model", "GpuModel")` (see `find_model`) and `("nullable", "number")` for what a list holds."""
+
+WireField = tuple[str, str, Kind, bool, bool]
+"""A model's field: attribute, wire name, kind, whether it is required, whether null is a value of its own."""
+
+
+def find_model(owner: type[object], name: str) -> type[Any]:
+    """Return the model that a field of `owner` names: its module has it, defined or imported."""
+    for base in owner.__mro__:
+        found = vars(sys.modules[base.__module__]).get(name)
+        if isinstance(found, type):
+            return found
+    raise TypeError(f"{owner.__name__} refers to {name}, which its module does not have")
 
 
 def make_slotted(cls: type[Any]) -> type[Any]:

@@ -16,7 +16,6 @@ is wrong.
 from __future__ import annotations
 
 import functools
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -26,18 +25,12 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from openrelay_async.decoded_values import SCALARS, StructureError, join_path, name_json_type, read_time
+from openrelay_async.model_classes import Kind, WireField, find_model
 from openrelay_async.row_shape import MOST_SHAPES, RowShape
 
 __all__ = ["Reader", "StructureError", "structure", "structure_empty", "structure_list"]
 
 T = TypeVar("T")
-
-Kind = str | tuple[str, "Kind"]
-"""What a field holds: a scalar's name, or a pair such as `("list", "string")`, `("map", "secret")`,
-`("model", "GpuModel")` (a class in the same module) and `("nullable", "number")` for what a list holds."""
-
-WireField = tuple[str, str, Kind, bool, bool]
-"""A model's field: attribute, wire name, kind, whether it is required, whether null is a value of its own."""
 
 Fill = Callable[[Iterable[Any]], None]
 """Takes rows of a draft, its fields in the order of `wire_fields`, and `extra`: makes the draft a model."""
@@ -346,12 +339,3 @@ def _read_map(read_item: Callable[[object], object], value: object) -> dict[str,
     except StructureError as error:
         error.path = join_path("[…]", error.path)  # keys are data, which may be private: errors name none
         raise
-
-
-def find_model(owner: type[object], name: str) -> type[object]:
-    """Return the model that a field of `owner` names: its module has it, defined or imported."""
-    for base in owner.__mro__:
-        found = vars(sys.modules[base.__module__]).get(name)
-        if isinstance(found, type):
-            return found
-    raise TypeError(f"{owner.__name__} refers to {name}, which its module does not have")

@@ -11,21 +11,19 @@ import functools
 import keyword
 import math
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import ClassVar, Protocol, runtime_checkable
 
 import attrs
 
+from openrelay_async.model_classes import Kind, WireField, find_model
 from openrelay_async.redaction import Secret
 from openrelay_async.unset import UNSET
 
 Encoder = Callable[[object, str], object]
 Field = tuple[str, Encoder, object]
 """A property or parameter: its wire name, its encoder, and the caller's value or `UNSET`."""
-Kind = str | tuple[str, "Kind"]
-"""What a model's field holds, as `structuring` has it."""
 
 # What every JSON reader of the service keeps exactly.
 _LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**64 - 1
@@ -39,7 +37,7 @@ _DATE = r"\d{4}-\d\d-\d\d"
 class WireModel(attrs.AttrsInstance, Protocol):
     """A value that knows how it is spelled in JSON: a model."""
 
-    wire_fields: ClassVar[tuple[tuple[str, str, Kind, bool, bool], ...]]
+    wire_fields: ClassVar[tuple[WireField, ...]]
     """Attribute, wire name, kind, whether it is required, whether null is a value of its own."""
 
 
@@ -284,7 +282,8 @@ def _encoder_of(kind: Kind, owner: type[WireModel]) -> Encoder:
         return _OF_SCALAR[kind]
     shape, inner = kind
     if shape == "model":
-        return record(vars(sys.modules[owner.__module__])[str(inner)])
+        model: type[WireModel] = find_model(owner, str(inner))
+        return record(model)
     return _OF_SHAPE[shape](_encoder_of(inner, owner))
 
 

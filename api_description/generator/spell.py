@@ -69,7 +69,7 @@ def spell_encoder(shape: Shape) -> str:
 
 
 def spell_kind(shape: Shape) -> str:
-    """Return a shape in the language of `openrelay_async.structuring.Kind`, without its own nullability."""
+    """Return a shape in the language of `openrelay_async.model_classes.Kind`, without its own nullability."""
     if shape.item is not None:
         inner = spell_kind(shape.item)
         if shape.item.nullable and shape.item.kind != "json":

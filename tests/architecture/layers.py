@@ -20,6 +20,7 @@ LAYERS: dict[str, list[str]] = {
     ],
     "pure policy: no await, no I/O": [
         "config",
+        "model_classes",
         "wire",
         "request_path",
         "retry_after",
@@ -28,7 +29,6 @@ LAYERS: dict[str, list[str]] = {
         "decoded_values",
         "row_shape",
         "structuring",
-        "model_classes",
         "cells",
         "display",
         "frames",
