@@ -7,16 +7,16 @@ import sys
 
 import orjson
 
+from benchmarks.load_server import VM, page
 from openrelay_async.models import VmSummary
 from openrelay_async.structuring import structure_list
-from tests.performance.canned_answers import VM, make_page
 
 COUNT = 1000
 
 
 def test_a_decoded_item_allocates_its_fields_and_itself() -> None:
     """The object with its slots, each text, each time. Small numbers and empty texts are Python's own."""
-    body = orjson.dumps(make_page(COUNT, 0))
+    body = page(COUNT, 0)
     structure_list(orjson.loads(body)["items"], VmSummary)
     gc.collect()
     before = sys.getallocatedblocks()
@@ -30,7 +30,7 @@ def test_a_decoded_item_allocates_its_fields_and_itself() -> None:
 
 def test_a_decoded_item_is_one_object_for_the_garbage_collector() -> None:
     """No dict, list or tuple beside it: a million items make collections no longer than they must."""
-    body = orjson.dumps(make_page(COUNT, 0))
+    body = page(COUNT, 0)
     structure_list(orjson.loads(body)["items"], VmSummary)
     gc.collect()
     before = len(gc.get_objects())
