@@ -1,7 +1,8 @@
-"""aiohttp's connector, with the three things this library needs of it and aiohttp does not say.
+"""aiohttp's connector, with the four things this library needs of it and aiohttp does not do.
 
-Whether a connection was there (before that, no byte of a request was sent), letting go of connections
-whose loop or process is gone, and no finalizer that talks to a loop.
+It says whether a connection was there (before that, no byte of a request was sent), gives out none on which
+something came while it was idle, lets go of those whose loop or process is gone, and has no finalizer that
+talks to a loop.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ class PoolConnector(aiohttp.TCPConnector):
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout) -> Connection:
         connection = await super().connect(req, traces, timeout)
+        while _was_spoken_on(connection):
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
         state = current_attempt.get(None)
         if state is not None:
             # From here on the request is being written: what fails later may have reached the server.
@@ -86,6 +90,17 @@ class PoolConnector(aiohttp.TCPConnector):
 
     def __del__(self, _warnings: Any = None) -> None:
         """Do nothing: aiohttp's own reports to a loop that may be gone. Our client warns by itself."""
+
+
+def _was_spoken_on(connection: Connection) -> bool:
+    """Return whether something came on a kept connection while it was idle.
+
+    It would be taken for the answer to the next request: a 408 that says goodbye, or an answer sent twice.
+    aiohttp asks this when a connection is given back, and not when it is taken again. A new connection has
+    no parser yet: what a server says there at once, such as that it is full, is about this request.
+    """
+    protocol = connection.protocol
+    return protocol is not None and protocol.should_close and protocol._parser is not None
 
 
 def _abandon_transport(transport: asyncio.BaseTransport) -> None:
