@@ -160,7 +160,7 @@ class RedisPace:
         loop = asyncio.get_running_loop()
         redis = self._clients.get(loop)
         if redis is None:
-            for other in [other for other in self._clients if other.is_closed()]:
+            for other in [other for other in list(self._clients) if other.is_closed()]:
                 self._clients.pop(other, None)
             redis = self._clients[loop] = _load().from_url(self._url.reveal())
         return redis

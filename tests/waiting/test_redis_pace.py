@@ -113,6 +113,20 @@ async def test_without_redis_calls_go_on():
     await pace.aclose()
 
 
+async def test_another_thread_may_come_while_a_pace_looks_for_loops_that_ended():
+    """R1.2"""
+    pace = RedisPace("redis://127.0.0.1:1/0")
+
+    class Loop:
+        def is_closed(self) -> bool:
+            pace._clients[Loop()] = object()  # as another thread does at this moment
+            return False
+
+    pace._clients[Loop()] = object()
+    assert pace._redis() is pace._redis()
+    pace._clients.clear()
+
+
 def test_the_password_of_redis_is_not_shown():
     pace = RedisPace("redis://:canary-password-0123456789@127.0.0.1:1/0")
     assert "canary" not in repr(pace)
