@@ -207,7 +207,7 @@ class HttpSession:
             opened = await open_answer(
                 pool.session, base_url, request, credential, proxy, state=state, timer=timer
             )
-            if request.streamed and opened.status < 300:
+            if request.streamed and 200 <= opened.status < 300:
                 stream = ResponseStream(
                     opened,
                     request,

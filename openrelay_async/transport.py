@@ -121,7 +121,7 @@ class Transport:
                     credential = credential and (self.key_source.current or credential)
                 outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
                 if isinstance(outcome, HttpResponse):
-                    if outcome.status < 300:
+                    if 200 <= outcome.status < 300:
                         governor.note()
                         if request.operation.id == "whoami" and credential is not None:
                             with importing:

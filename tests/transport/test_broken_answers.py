@@ -313,3 +313,14 @@ async def test_endless_headers_are_refused():
             return
 
     await asyncio.wait_for(fail_with(send, errors.ConnectionFailed, retry=ONCE), 20)
+
+
+@pytest.mark.parametrize("status", ["000", "042", "099"])
+async def test_a_status_below_all_that_exist_is_no_success(status: str):
+    async def answer(exchange: Exchange) -> None:
+        await exchange.send(f"HTTP/1.1 {status} Odd\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+
+    async with serving(answer) as server, make_client(server, retry=ONCE) as client:
+        with pytest.raises(errors.InvalidResponse) as caught:
+            await client.request("GET", "/v1/things")
+    assert caught.value.status == int(status)
