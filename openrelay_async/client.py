@@ -188,8 +188,10 @@ class AsyncClient(ClientResources):
     async def aclose(self) -> None:
         """Close all connections. Calls under way fail, later ones are refused; a view closes nothing."""
         if self._owns_connections:
-            self._calls.transport.shared.refuse("the client is closed")
-            await self._calls.transport.shared.session.aclose()
+            shared = self._calls.transport.shared
+            shared.refuse("the client is closed")
+            await shared.session.aclose()
+            await shared.pacing.aclose()
 
     async def drain(self) -> None:
         """Refuse new calls and return when those under way have ended: what a service does on SIGTERM."""

@@ -46,6 +46,7 @@ class LoopPool:
         "running",
         "session",
         "slots",
+        "waits",
     )
 
     def __init__(
@@ -65,6 +66,8 @@ class LoopPool:
         self.loop = loop
         self.limits = Limits(loop)
         self.slots = Slots(self.limits, limits.max_connections)
+        self.waits: set[asyncio.Timeout] = set()
+        """Limits of the waits that end when the pool is closed."""
         self.running = 0
         self._idle: asyncio.Event | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -118,6 +121,10 @@ class LoopPool:
         handle = self._anchor()
         if handle is not None:
             handle.cancel()
+        for limit in self.waits:
+            if not limit.expired():
+                limit.reschedule(self.loop.time())
+        self.slots.turn_away_all()
         await self.session.close()
 
     def close_in_its_loop(self) -> None:

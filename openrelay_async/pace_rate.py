@@ -80,6 +80,7 @@ class PaceRate:
         if now <= self.blocked_until:
             # Sent before the last refusal was known: it says nothing new but how long to wait.
             self.blocked_until = max(self.blocked_until, now + wait)
+            self._tokens = max(self._tokens, 0.0)
             return
         if self._refused_at == -math.inf:
             # Few requests tell little of what a service takes: somebody else may have used it up.
@@ -113,15 +114,29 @@ class PaceRate:
             return 0
         if not self.is_limited():
             return wanted
+        self._refill(now)
+        count = max(min(wanted, int(self._tokens + 1e-9)), 0)
+        self._tokens -= count
+        return count
+
+    def borrow(self, now: float) -> bool:
+        """Return whether one may go now, before its time; those after it wait for as much longer."""
+        if now < self.blocked_until:
+            return False
+        if self.is_limited():
+            self._refill(now)
+            if self._tokens < 0:
+                return False
+            self._tokens -= 1
+        return True
+
+    def _refill(self, now: float) -> None:
         if self._tokens_at == -math.inf:
             self._tokens_at = now
         # A burst is what comes together in 50 ms: more would be a wave at the service.
         most = max(1.0, self.rate * 0.05)
         self._tokens = min(self._tokens + (now - self._tokens_at) * self.rate, most)
         self._tokens_at = now
-        count = min(wanted, int(self._tokens + 1e-9))
-        self._tokens -= count
-        return count
 
     def pause(self, now: float, wanted: int) -> float:
         """Return the seconds after which some of those who wait may go."""

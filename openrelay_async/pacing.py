@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import math
 from collections import deque
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from typing import Protocol
 from openrelay_async.clock import Clock
 from openrelay_async.config import Endpoints
 from openrelay_async.pace_rate import SAMPLE_MASK, PaceRate
+
+logger = logging.getLogger("openrelay_async")
 
 
 class SharedPace(Protocol):
@@ -37,12 +40,21 @@ class SharedPace(Protocol):
 class _Line:
     """Those who wait in one event loop."""
 
-    __slots__ = ("dispatcher", "loop", "waiters")
+    __slots__ = ("dispatcher", "waiters", "waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+    def __init__(self) -> None:
         self.waiters: deque[asyncio.Future[None]] = deque()
+        self.waiting = 0
+        """How many wait; some of `waiters` may have given up."""
         self.dispatcher: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """End the work of letting go who waits: nobody does."""
+        dispatcher, self.dispatcher = self.dispatcher, None
+        if dispatcher is not None:
+            dispatcher.cancel()
+        # Not the same one: who comes next has a dispatcher of its own.
+        self.waiters = deque()
 
 
 class Governor:
@@ -55,6 +67,8 @@ class Governor:
         self._clock = clock
         self._shared = shared
         self._lines: dict[asyncio.AbstractEventLoop, _Line] = {}
+        self._slept_until = -math.inf
+        self._dispatchers: set[asyncio.Task[None]] = set()
         self._telling: set[asyncio.Future[None]] = set()
 
     def __repr__(self) -> str:
@@ -67,7 +81,23 @@ class Governor:
 
     @property
     def waiting(self) -> int:
-        return sum(len(line.waiters) for line in list(self._lines.values()))
+        return sum(line.waiting for line in list(self._lines.values()))
+
+    def now(self) -> float:
+        """Return the time: the clock's, or that until which somebody has slept.
+
+        A test's clock may stand still while it sleeps: who has waited as long as it was told to must not
+        find that no time has passed.
+        """
+        return max(self._clock.monotonic(), self._slept_until)
+
+    def note_sleep(self, until: float) -> None:
+        """Note that somebody has slept until a time of `now()`."""
+        self._slept_until = max(self._slept_until, until)
+
+    def blocked_for(self) -> float:
+        """Return the seconds for which no request goes at all, as far as is known here."""
+        return max(self.pace.blocked_until - self.now(), 0.0)
 
     async def enter(self, *, again: bool) -> None:
         """Wait for a request's turn.
@@ -78,44 +108,69 @@ class Governor:
         loop = asyncio.get_running_loop()
         line = self._lines.get(loop)
         if line is None:
-            for other in [other for other in self._lines if other.is_closed()]:
+            for other in [other for other in list(self._lines) if other.is_closed()]:
                 self._lines.pop(other, None)
-            line = self._lines[loop] = _Line(loop)
-        if not line.waiters and self._shared is None and self.pace.take(self._clock.monotonic(), 1):
-            self.pace.rest(self._clock.monotonic())
-            return
+            line = self._lines[loop] = _Line()
+        if not line.waiting and self._shared is None:
+            now = self.now()
+            # It has slept as long as it had to: if nobody else waits, nothing is gained by a fraction more.
+            if self.pace.borrow(now) if again else self.pace.take(now, 1):
+                self.pace.rest(now)
+                return
         turn: asyncio.Future[None] = loop.create_future()
         if again:
             line.waiters.appendleft(turn)
         else:
             line.waiters.append(turn)
-        if line.dispatcher is None or line.dispatcher.done():
-            line.dispatcher = loop.create_task(self._dispatch(line), context=contextvars.Context())
-        await turn
+        line.waiting += 1
+        try:
+            if line.dispatcher is None or line.dispatcher.done():
+                line.dispatcher = loop.create_task(
+                    self._dispatch(line.waiters), context=contextvars.Context()
+                )
+                self._dispatchers.add(line.dispatcher)
+                line.dispatcher.add_done_callback(self._dispatchers.discard)
+                if self._shared is not None:
+                    line.dispatcher.add_done_callback(_look_at)
+            await turn
+        finally:
+            line.waiting -= 1
+            if not line.waiting:
+                line.stop()
 
-    async def _dispatch(self, line: _Line) -> None:
+    async def _dispatch(self, waiters: deque[asyncio.Future[None]]) -> None:
         """Let go who waits, as fast as may be; end when nobody waits."""
         try:
-            while line.waiters:
-                pause = await self._let_go(line.waiters)
-                if line.waiters:
-                    await self._clock.sleep(pause)
+            while waiters:
+                pause = await self._let_go(waiters)
+                if waiters:
+                    await self._sleep(pause)
         finally:
             # Only if something went wrong, in a shared pace perhaps: nobody shall wait for ever.
-            while line.waiters:
-                _release(line.waiters.popleft())
+            while waiters:
+                _release(waiters.popleft())
+
+    async def _sleep(self, pause: float) -> None:
+        until = self.now() + pause
+        await self._clock.sleep(pause)
+        if self._clock.monotonic() < until:
+            self.note_sleep(until)
+            # A clock that only writes down who sleeps may not let anybody else run.
+            await asyncio.sleep(0)
 
     async def _let_go(self, waiters: deque[asyncio.Future[None]]) -> float:
         """Let go as many as may go now; return the seconds until more may."""
         while waiters and waiters[0].done():
             waiters.popleft()  # gave up
         if self._shared is None:
-            now = self._clock.monotonic()
+            now = self.now()
             self.pace.grow(now)
             count = self.pace.take(now, len(waiters))
             pause = self.pace.pause(now, len(waiters) - count)
         else:
             count, pause = await self._shared.reserve(self._host, len(waiters))
+            if not count:
+                self.pace.blocked_until = self.now() + pause
         while count and waiters:
             count -= _release(waiters.popleft())
         return pause
@@ -125,7 +180,7 @@ class Governor:
         pace = self.pace
         pace.count = count = pace.count + 1
         if not count & SAMPLE_MASK:
-            pace.note_sample(self._clock.monotonic())
+            pace.note_sample(self.now())
 
     def refuse(self, wait: float, headers: Mapping[str, str]) -> None:
         """Slow down after a 429.
@@ -134,13 +189,31 @@ class Governor:
             wait: seconds that the service asks to wait, or that the caller would.
             headers: the answer's, which may name the limit.
         """
-        now = self._clock.monotonic()
+        now = self.now()
         if self._shared is None:
             self.pace.refuse(now, wait, read_limit(headers))
             return
+        self.pace.blocked_until = max(self.pace.blocked_until, now + wait)
         telling = asyncio.ensure_future(self._shared.refuse(self._host, wait, self.pace.measure(now)))
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
+        telling.add_done_callback(_look_at)
+
+    async def aclose(self) -> None:
+        """End what lets calls go in the running loop: they have been woken, and wait for it no more."""
+        loop = asyncio.get_running_loop()
+        line = self._lines.pop(loop, None)
+        if line is not None:
+            line.stop()
+        ending = [dispatcher for dispatcher in list(self._dispatchers) if dispatcher.get_loop() is loop]
+        if ending:
+            await asyncio.wait(ending)
+
+
+def _look_at(done: asyncio.Future[None]) -> None:
+    """Look at how a piece of work in the background ended: calls go on without it."""
+    if not done.cancelled() and (error := done.exception()) is not None:
+        logger.debug("no shared pace: %s", type(error).__name__)
 
 
 def _release(turn: asyncio.Future[None]) -> bool:
@@ -169,6 +242,12 @@ class Pacing:
         self.inference = self.api
         if endpoints.inference != endpoints.api:
             self.inference = Governor(endpoints.inference, clock, maximum, shared)
+
+    async def aclose(self) -> None:
+        """End what runs for it in the running loop."""
+        await self.api.aclose()
+        if self.inference is not self.api:
+            await self.inference.aclose()
 
 
 def read_limit(headers: Mapping[str, str]) -> float | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from openrelay_async.attempt_timer import Limits
 
@@ -67,14 +65,12 @@ class Slots:
                 return
         self.free += 1
 
-    @contextmanager
-    def given_back_on_error(self) -> Iterator[None]:
-        """Give a place back if the block fails."""
-        try:
-            yield
-        except BaseException:
-            self.give_back()
-            raise
+    def turn_away_all(self) -> None:
+        """Tell all who wait that no place becomes free for them."""
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(False)
 
 
 class _Patience:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Coroutine
-from typing import NamedTuple
 
 import attrs
 from attrs import frozen
@@ -22,7 +21,6 @@ from openrelay_async.credentials import Credential
 from openrelay_async.errors import (
     ConfigurationError,
     ConnectionFailed,
-    LocalQueueTimeout,
     OpenRelayError,
     RequestTimeout,
 )
@@ -35,17 +33,10 @@ from openrelay_async.redaction import Payload, Secret
 from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
 from openrelay_async.retry import RetryPolicy, decide, may_have_acted, was_done_before
 from openrelay_async.retry_after import parse_retry_after
+from openrelay_async.turns import Progress, await_next_attempt, await_turn, cut_short, miss_place, miss_turn
 
 _REFUSALS = frozenset({401, 403})
 _ONE_ATTEMPT = RetryPolicy(max_attempts=1)
-
-
-class Progress(NamedTuple):
-    """How far a call has come when it is decided what follows."""
-
-    attempt: int
-    deadline: float
-    maybe_applied: bool
 
 
 @frozen(eq=False)
@@ -102,23 +93,33 @@ class Transport:
             if credential is None or request.operation.authentication != "required":
                 credential = await self._find_credential(request, timeout)
             attempt, maybe_applied, renewed = 0, False, False
+            outcome: Outcome | None = None
             governor = shared.pacing.api if request.operation.host == "api" else shared.pacing.inference
             while True:
                 attempt += 1
-                if is_paced := governor.is_limiting():
-                    await self._await_turn(governor, request, Progress(attempt, deadline, maybe_applied))
-                if not pool.slots.take_now():
+                is_paced = False
+                while True:
+                    if not is_paced and governor.is_limiting():
+                        is_paced, progress = True, Progress(attempt, deadline, maybe_applied)
+                        if not await await_turn(shared, pool, governor, request, progress, self.retry):
+                            raise self._missed_turn(pool, governor, request, outcome, progress)
+                        credential = credential and (self.key_source.current or credential)
+                    if pool.slots.take_now():
+                        break
                     remaining = deadline - clock.monotonic()
                     tell_queued(shared.hooks, request, pool.slots.waiting, "connections")
                     if not await pool.slots.take(shared.session.queue_limit(remaining)):
-                        message = shared.session.describe_queue(remaining)
-                        raise _turned_away(message, request, Progress(attempt, deadline, maybe_applied))
-                    if not is_paced and governor.is_limiting():
-                        # The first 429 came while it stood in the queue: it holds its place until its turn.
                         progress = Progress(attempt, deadline, maybe_applied)
-                        with pool.slots.given_back_on_error():
-                            await self._await_turn(governor, request, progress)
+                        raise miss_place(shared, pool, remaining, request, progress)
+                    if pool.connector.closed or clock.monotonic() >= deadline:
+                        pool.slots.give_back()
+                        progress = Progress(attempt, deadline, maybe_applied)
+                        raise miss_place(shared, pool, remaining, request, progress)
                     credential = credential and (self.key_source.current or credential)
+                    if is_paced or not governor.is_limiting():
+                        break
+                    # The first 429 came while it stood in the queue: until its turn, its place is another's.
+                    pool.slots.give_back()
                 outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
                 if isinstance(outcome, HttpResponse):
                     if 200 <= outcome.status < 300:
@@ -130,6 +131,8 @@ class Transport:
                         # A stream is under way until its body has ended, and says so itself.
                         goes_on = outcome.stream is not None
                         return outcome
+                    if outcome.status != 429:
+                        governor.note()
                     if was_done_before(request, outcome.status, maybe_applied):
                         return HttpResponse(204, outcome.headers, Payload(b""))
                     if outcome.status == 401 and not renewed and request.can_repeat():
@@ -146,7 +149,9 @@ class Transport:
                     raise await self._refusal(request, outcome, credential, progress)
                 delay = self._plan_retry(request, outcome, progress, governor)
                 maybe_applied = maybe_applied or may_have_acted(request, outcome)
-                await clock.sleep(delay)
+                await await_next_attempt(pool, governor, clock, delay)
+                if pool.connector.closed or clock.monotonic() >= deadline:
+                    raise cut_short(pool, request, Progress(attempt + 1, deadline, maybe_applied))
                 credential = credential and (self.key_source.current or credential)
         finally:
             if not goes_on:
@@ -254,29 +259,6 @@ class Transport:
                 elapsed, known = clock.monotonic() - began, shared.known_secrets()
                 tell_response(hooks, request, outcome, attempt=attempt, elapsed=elapsed, known=known)
 
-    async def _await_turn(self, governor: Governor, request: HttpRequest, progress: Progress) -> None:
-        """Wait until the service takes another request, as far as its refusals have shown.
-
-        Raises:
-            LocalQueueTimeout: the call's time is too short for that.
-        """
-        shared = self.shared
-        tell_queued(shared.hooks, request, governor.waiting, "pacing")
-        remaining = progress.deadline - shared.clock.monotonic()
-        try:
-            async with asyncio.timeout(None if remaining == math.inf else remaining):
-                await governor.enter(again=progress.attempt > 1)
-        except TimeoutError:
-            pass
-        else:
-            return
-        raise _turned_away(
-            f"the service limits the rate of requests, and this call's turn did not come within its time "
-            f"({governor.waiting} calls wait)",
-            request,
-            progress,
-        )
-
     def _plan_retry(
         self, request: HttpRequest, outcome: Outcome, progress: Progress, governor: Governor
     ) -> float:
@@ -286,12 +268,7 @@ class Transport:
             OpenRelayError: there is none, so this is the call's error.
         """
         shared, clock = self.shared, self.shared.clock
-        body, retry_after = ErrorBody(), None
-        if isinstance(outcome, HttpResponse):
-            body = parse_error_body(outcome, self._known_secrets(request))
-            retry_after = parse_retry_after(
-                outcome.headers.get("Retry-After"), date=outcome.headers.get("Date"), now=clock.wall()
-            )
+        body, retry_after = self._read(request, outcome)
         decision = decide(
             self.retry,
             request,
@@ -304,13 +281,39 @@ class Transport:
         )
         refused = isinstance(outcome, HttpResponse) and outcome.status == 429 and body.code != "slow_down"
         if refused and isinstance(outcome, HttpResponse):
-            wait = self.retry.backoff(progress.attempt) if retry_after is None else retry_after
-            governor.refuse(wait, outcome.headers)
+            backoff = decision.delay if decision.retry else self.retry.backoff(progress.attempt)
+            wait = backoff if retry_after is None else retry_after
+            # What is not waited for must not keep all other calls waiting: one of them may ask again.
+            governor.refuse(min(wait, self.retry.max_retry_after), outcome.headers)
         # The budget is for a service that fails; one that asks for less is given less by the governor.
         if not decision.retry or not (refused or shared.budget.spend()):
             raise self._error(request, outcome, body, retry_after, progress)
         tell_retry(shared.hooks, request, progress.attempt, decision.delay, decision.reason)
         return decision.delay
+
+    def _missed_turn(
+        self,
+        pool: LoopPool,
+        governor: Governor,
+        request: HttpRequest,
+        outcome: Outcome | None,
+        progress: Progress,
+    ) -> OpenRelayError:
+        """Return the error of a call whose turn does not come: the 429 that it came to, if it was sent."""
+        if not isinstance(outcome, HttpResponse) or outcome.status != 429 or pool.connector.closed:
+            return miss_turn(pool, governor, request, progress)
+        made = progress._replace(attempt=progress.attempt - 1)
+        return self._error(request, outcome, *self._read(request, outcome), made)
+
+    def _read(self, request: HttpRequest, outcome: Outcome) -> tuple[ErrorBody, float | None]:
+        """Return what an answer says of its error, and the seconds that it asks to wait."""
+        if not isinstance(outcome, HttpResponse):
+            return ErrorBody(), None
+        headers = outcome.headers
+        retry_after = parse_retry_after(
+            headers.get("Retry-After"), date=headers.get("Date"), now=self.shared.clock.wall()
+        )
+        return parse_error_body(outcome, self._known_secrets(request)), retry_after
 
     def _known_secrets(self, request: HttpRequest) -> list[Secret]:
         """Return what no text of the service may show: the keys in use, and what this request has sent."""
@@ -337,17 +340,3 @@ class Transport:
             maybe_applied=progress.maybe_applied,
             known=self._known_secrets(request),
         )
-
-
-def _turned_away(message: str, request: HttpRequest, progress: Progress) -> LocalQueueTimeout:
-    """Return the error of a call that was not sent, or not again: an earlier attempt may have acted."""
-    operation = request.operation
-    return LocalQueueTimeout(
-        message,
-        operation=operation.id,
-        method=operation.http_method,
-        path=operation.path,
-        attempts=progress.attempt - 1,
-        maybe_applied=progress.maybe_applied,
-        idempotency_key=request.idempotency_key,
-    )

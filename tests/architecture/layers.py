@@ -83,6 +83,7 @@ LAYERS: dict[str, list[str]] = {
         "http_session",
         "client_state",
         "call_events",
+        "turns",
         "transport",
     ],
     "patterns over send": [

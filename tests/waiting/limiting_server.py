@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 VM = json.dumps({"id": "vm_1", "name": "x", "organizationId": "org_1", "status": "running"}).encode()
@@ -15,13 +15,24 @@ VM = json.dumps({"id": "vm_1", "name": "x", "organizationId": "org_1", "status":
 class LimitingServer:
     """A bucket of tokens, filled with what comes in a second."""
 
-    def __init__(self, per_second: float, *, names_limit: bool = False, retry_after: bool = True) -> None:
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        names_limit: bool = False,
+        retry_after: bool = True,
+        takes: float = 0.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take how many a second, by the clock `now`, and the real seconds that an answer takes."""
         self.per_second = per_second
         self.names_limit = names_limit
         self.retry_after = retry_after
         self.url = ""
         self.answers: list[tuple[float, int]] = []
-        self._tokens, self._at = per_second, time.monotonic()
+        self.takes = takes
+        self._now = now
+        self._tokens, self._at = per_second, now()
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,7 +40,10 @@ class LimitingServer:
         try:
             while True:
                 await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._answer())
+                answer = self._answer()
+                if self.takes:
+                    await asyncio.sleep(self.takes)
+                writer.write(answer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -37,7 +51,7 @@ class LimitingServer:
             self._writers.discard(writer)
 
     def _answer(self) -> bytes:
-        now = time.monotonic()
+        now = self._now()
         self._tokens = min(self.per_second, self._tokens + (now - self._at) * self.per_second)
         self._at = now
         status, body, more = 200, VM, ""
@@ -65,9 +79,16 @@ class LimitingServer:
 
 @asynccontextmanager
 async def limiting(
-    per_second: float, *, names_limit: bool = False, retry_after: bool = True
+    per_second: float,
+    *,
+    names_limit: bool = False,
+    retry_after: bool = True,
+    takes: float = 0.0,
+    now: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[LimitingServer]:
-    server = LimitingServer(per_second, names_limit=names_limit, retry_after=retry_after)
+    server = LimitingServer(
+        per_second, names_limit=names_limit, retry_after=retry_after, takes=takes, now=now
+    )
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     host, port = listening.sockets[0].getsockname()[:2]
     server.url = f"http://{host}:{port}"
