@@ -281,8 +281,9 @@ class Transport:
         )
         refused = isinstance(outcome, HttpResponse) and outcome.status == 429 and body.code != "slow_down"
         if refused and isinstance(outcome, HttpResponse):
-            backoff = decision.delay if decision.retry else self.retry.backoff(progress.attempt)
-            wait = backoff if retry_after is None else retry_after
+            # As long as this call itself waits: of many that are refused together, none finds the way free.
+            least = decision.delay if decision.retry else self.retry.backoff(progress.attempt)
+            wait = max(least, retry_after or 0.0)
             # What is not waited for must not keep all other calls waiting: one of them may ask again.
             governor.refuse(min(wait, self.retry.max_retry_after), outcome.headers)
         # The budget is for a service that fails; one that asks for less is given less by the governor.

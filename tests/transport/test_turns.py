@@ -106,6 +106,27 @@ class TestRefusals:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
 
+    async def test_refusals_that_come_together_lower_the_rate_once_even_if_they_ask_for_no_pause(self):
+        """R3.8"""
+
+        async def refuse_together(exchange: Exchange) -> None:
+            if exchange.number == 20:
+                all_there.set()
+            await all_there.wait()
+            await exchange.answer(429, None, headers={"Retry-After": "0"})
+
+        all_there, watcher = asyncio.Event(), Watcher()
+        async with (
+            serving(refuse_together) as server,
+            make_client(server, clock=SystemClock(), hooks=[watcher]) as client,
+        ):
+            calls = [asyncio.create_task(client.vms.get("vm_1")) for _ in range(20)]
+            await until(lambda: len(watcher.of("retry")) == 20)
+            assert governor_of(client).pace.rate == 10
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls)
+
     async def test_all_answers_but_refusals_tell_what_the_service_takes(self):
         answers = answering((404, None), (200, VM), (422, None), (429, None))
         async with serving(answers) as server, make_client(server, retry=ONCE) as client:
