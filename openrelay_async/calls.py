@@ -201,7 +201,7 @@ class ClientCalls:
             response = await self.transport.send(request, remaining)
             return _decode(request, response, lambda raw: read_page(operation, raw, item, at, page_size))
 
-        return PagedCall(fetch, operation=operation.id, cursor=cursor, max_items=max_items, prefetch=prefetch)
+        return PagedCall(fetch, operation=operation, cursor=cursor, max_items=max_items, prefetch=prefetch)
 
     async def find_organization(self, org_id: str | None, timeout: float | None = None) -> str:
         if org_id is not None:
@@ -209,8 +209,14 @@ class ClientCalls:
         (found,), _ = await self._with_organization((), None, timeout)
         return found
 
-    def without_retries(self) -> ClientCalls:
-        transport = attrs.evolve(self.transport, retry=attrs.evolve(self.transport.retry, max_attempts=1))
+    def for_polls(self) -> ClientCalls:
+        shared = self.transport.shared
+        transport = attrs.evolve(
+            self.transport,
+            retry=attrs.evolve(self.transport.retry, max_attempts=1),
+            timeout=shared.timeout,
+            attempt_timeout=shared.attempt_timeout,
+        )
         return attrs.evolve(self, transport=transport)
 
     async def _with_organization(

@@ -140,6 +140,8 @@ class AsyncClient(ClientResources):
             hooks=Hooks(hooks),
             clock=check_clock(clock),
             pacing=Pacing(endpoints, clock, maximum=max_requests_per_second, shared=shared_pace),
+            timeout=check_seconds("timeout", timeout),
+            attempt_timeout=check_seconds("attempt_timeout", attempt_timeout),
         )
         shared.watch(key_source)
         transport = Transport(
@@ -147,8 +149,8 @@ class AsyncClient(ClientResources):
             endpoints=endpoints,
             key_source=key_source,
             retry=policy,
-            timeout=check_seconds("timeout", timeout),
-            attempt_timeout=check_seconds("attempt_timeout", attempt_timeout),
+            timeout=shared.timeout,
+            attempt_timeout=shared.attempt_timeout,
         )
         if org_id is None and os.environ.get("OPENRELAY_ORG_ID"):
             org_id = _check_org(os.environ["OPENRELAY_ORG_ID"], source="OPENRELAY_ORG_ID")

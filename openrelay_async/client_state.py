@@ -42,6 +42,7 @@ class Shared:
 
     __slots__ = (
         "__weakref__",
+        "attempt_timeout",
         "budget",
         "clock",
         "credentials",
@@ -51,16 +52,29 @@ class Shared:
         "pollers",
         "refusing",
         "session",
+        "timeout",
     )
 
     def __init__(
-        self, *, session: HttpSession, budget: RetryBudget, hooks: Hooks, clock: Clock, pacing: Pacing
+        self,
+        *,
+        session: HttpSession,
+        budget: RetryBudget,
+        hooks: Hooks,
+        clock: Clock,
+        pacing: Pacing,
+        timeout: float,
+        attempt_timeout: float,
     ) -> None:
         self.session = session
         self.budget = budget
         self.hooks = hooks
         self.clock = clock
         self.pacing = pacing
+        self.timeout = timeout
+        """Seconds for a call, as the client has it: its views may have others."""
+        self.attempt_timeout = attempt_timeout
+        """Seconds for an attempt, as the client has it."""
         self.refusing: str | None = None
         """Why no further call is taken."""
         self.credentials: WeakSet[Credential] = WeakSet()

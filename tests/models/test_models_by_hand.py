@@ -108,6 +108,7 @@ def test_secrets_go_to_the_wire_only_when_asked() -> None:
         ("2026-10-31T12:34:56Z", datetime(2026, 10, 31, 12, 34, 56, tzinfo=UTC)),
         ("2026-10-31T12:34:56.5Z", datetime(2026, 10, 31, 12, 34, 56, 500_000, tzinfo=UTC)),
         ("2026-10-31T12:34:56.123456789Z", datetime(2026, 10, 31, 12, 34, 56, 123_456, tzinfo=UTC)),
+        ("2026-10-31t12:34:56z", datetime(2026, 10, 31, 12, 34, 56, tzinfo=UTC)),
         ("2026-10-31T14:34:56+02:00", datetime(2026, 10, 31, 12, 34, 56, tzinfo=UTC)),
         ("", None),
     ],

@@ -56,6 +56,29 @@ async def test_no_more_calls_run_than_allowed_and_the_source_is_read_as_they_end
     assert server.connections <= 5
 
 
+async def test_a_call_whose_own_work_was_cancelled_loses_no_other():
+    async def given_up() -> str:
+        work = asyncio.ensure_future(asyncio.sleep(60))
+        asyncio.get_running_loop().call_soon(work.cancel)
+        await work
+        return "never"
+
+    async def one() -> str:
+        return "one"
+
+    outcome = await bulk([one(), given_up(), one()])
+    assert outcome.results == {0: "one", 2: "one"}
+    assert str(outcome.errors[1]) == "the call was cancelled"
+
+
+async def test_a_limit_above_the_number_of_calls_costs_nothing():
+    async def one() -> int:
+        return len(asyncio.all_tasks())
+
+    outcome = await bulk([one(), one()], limit=100_000)
+    assert max(outcome.results.values()) <= 3
+
+
 async def test_cancelling_cancels_what_runs_and_sends_nothing_more():
     async def stall(exchange: Exchange) -> None:
         await exchange.wait_for_client_to_leave()
