@@ -8,10 +8,11 @@ import time
 from collections.abc import Awaitable
 from typing import Protocol, overload
 
+from openrelay_async.config import check_readable, stand_in_for
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.off_loop import run_off_loop
-from openrelay_async.redaction import Payload, Secret, scrub_text
+from openrelay_async.redaction import Secret, scrub_text
 from openrelay_async.single_flight import SingleFlight
 
 
@@ -42,10 +43,12 @@ def conceal_key(given: str | Secret | None) -> Secret | None: ...
 def conceal_key(given: KeyInput) -> Secret | KeyProvider | None: ...
 def conceal_key(given: object) -> object:
     """Return what was given with a text as a `Secret`. It cannot fail, so no traceback shows the text."""
-    if isinstance(given, bytes | bytearray):
-        # A mistake that will be refused: until then it must not be shown either.
-        return Payload(bytes(given))
-    return Secret(given) if isinstance(given, str) else given
+    if isinstance(given, str):
+        return Secret(given)
+    if given is None or isinstance(given, Secret) or callable(given) or inspect.isawaitable(given):
+        return given
+    # A mistake that will be refused, such as a key as bytes or in a tuple: it must not be shown either.
+    return stand_in_for(given)
 
 
 class KeySource(Protocol):
@@ -211,8 +214,9 @@ def make_key_source(given: Secret | KeyProvider | None, *, source: str = "api_ke
     if given is None:
         return StaticKey(None)
     if isinstance(given, Secret):
-        return StaticKey(check_key(given, source=source))
+        return StaticKey(check_key(check_readable(given, source), source=source))
     if callable(given):
         return ProvidedKey(given)
-    kind = "bytes" if isinstance(given, Payload) else type(given).__name__
-    raise ConfigurationError(f"api_key must be str, Secret or a callable that returns one, not {kind}")
+    raise ConfigurationError(
+        f"api_key must be str, Secret or a callable that returns one, not {type(given).__name__}"
+    )

@@ -221,6 +221,28 @@ def test_a_loggers_messages_arguments_tracebacks_and_extras_are_redacted() -> No
     assert len(logger.filters) == len(handler.filters) == 1
 
 
+def test_a_logger_whose_redaction_is_there_learns_of_other_secrets() -> None:
+    """R4.1: with the filters that its handlers share with other loggers, and with handlers added since."""
+    first, shared, later = Lines(), Lines(), Lines()
+    other, logger = (logging.getLogger(f"test.{uuid.uuid4()}") for _ in range(2))
+    other.addHandler(shared)
+    theirs = install_redaction(other)
+    for handler in (first, shared):
+        logger.addHandler(handler)
+    logger.propagate = other.propagate = False
+    ours = install_redaction(logger, known=["my first odd secret"])
+    logger.addHandler(later)
+    assert install_redaction(logger, known=["my second odd secret", Secret("my first odd secret")]) is ours
+    assert ours is theirs
+    assert repr(ours) == "RedactionFilter(2 known secrets)"
+    logger.warning("my first odd secret, %s", "my second odd secret")
+    other.warning("my second odd secret")
+    lines = first.lines + shared.lines + later.lines
+    assert len(lines) == 4
+    assert "odd secret" not in "".join(lines)
+    assert {len(each.filters) for each in (logger, first, shared, later)} == {1}
+
+
 def test_a_secret_is_not_iterable_and_no_json_takes_it() -> None:
     """R4.3."""
     secret = Secret("vl_" + "a1" * 20)
