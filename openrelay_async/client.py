@@ -73,7 +73,7 @@ class AsyncClient(ClientResources):
         attempt_timeout: seconds for one attempt; for uploads and downloads, seconds in which nothing moves.
         retry: how often and how patiently a call is tried again.
         limits: connections, queue, idle time, size of answers.
-        proxy: URL of a proxy, for all but `http://` to this machine; else `HTTPS_PROXY` and `NO_PROXY` count.
+        proxy: URL of a proxy; else `HTTPS_PROXY` and `NO_PROXY` count. `http://` to this machine stays on it.
         ssl_context: for TLS with a private CA or a client certificate; `SSL_CERT_FILE` works too.
         hooks: observers, see `openrelay_async.hooks`.
         clock: time and chance, for tests.

@@ -60,8 +60,8 @@ def _read_proxy(given: Secret) -> Proxy | None:
 def choose_proxy(given: Proxy | None, url: str) -> Proxy | None:
     """Return the proxy for requests to `url`: the caller's, else the environment's, or none.
 
-    What is sent to this machine over `http://` goes through none: it is the only place where a key may
-    travel in clear, and a proxy would be another.
+    What is sent to this machine over `http://` goes through none elsewhere: this machine is the only place
+    where a key may travel in clear.
 
     Raises:
         ConfigurationError: the environment names one that cannot be.
@@ -69,7 +69,8 @@ def choose_proxy(given: Proxy | None, url: str) -> Proxy | None:
     if given is None:
         return proxy_from_environment(url)
     parts = urlsplit(url)
-    return None if parts.scheme == "http" and is_loopback(parts.hostname or "") else given
+    stays_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    return None if stays_here and not is_loopback(given.url.host or "") else given
 
 
 def proxy_from_environment(url: str) -> Proxy | None:

@@ -99,7 +99,7 @@ class Client:
         attempt_timeout: seconds for one attempt; for uploads and downloads, seconds in which nothing moves.
         retry: how often and how patiently a call is tried again.
         limits: connections, queue, idle time, size of answers.
-        proxy: URL of a proxy, for all but `http://` to this machine; else `HTTPS_PROXY` and `NO_PROXY` count.
+        proxy: URL of a proxy; else `HTTPS_PROXY` and `NO_PROXY` count. `http://` to this machine stays on it.
         ssl_context: for TLS with a private CA or a client certificate; `SSL_CERT_FILE` works too.
         hooks: observers, see `openrelay_async.hooks`; they are called in the loop's thread, where no sync
             call can be made.

@@ -8,6 +8,8 @@ import pytest
 
 from openrelay_async import AsyncClient, RetryPolicy
 from openrelay_async.errors import ConfigurationError, OpenRelayError
+from openrelay_async.proxies import check_proxy, choose_proxy
+from openrelay_async.redaction import Secret
 from tests.canary.conftest import BadServer
 from tests.canary.leaks import leaks_of_error
 
@@ -77,14 +79,14 @@ async def test_no_frame_of_a_call_that_ends_early_shows_the_proxys_password(
         assert leaks_of_error(canary, error) == []
 
 
-async def test_the_proxy_that_is_given_gets_no_key_in_clear(server: BadServer, canary: str) -> None:
-    """R4.4: what goes to this machine over `http://` goes there straight."""
-    server.reply(200, "{}")
-    elsewhere = "http://127.0.0.1:9"
-    async with AsyncClient(canary, base_url=elsewhere, org_id="o", retry=ONCE, proxy=server.url) as client:
-        with pytest.raises(OpenRelayError):
-            await client.request("GET", "/v1/x")
-    assert server.heads == []
+def test_what_stays_on_this_machine_goes_to_no_proxy_elsewhere() -> None:
+    """R4.4: it may be sent in clear, so the key must not leave the machine with it."""
+    elsewhere = check_proxy(Secret("http://proxy.example:3128"), source="proxy")
+    here = check_proxy(Secret("http://127.0.0.1:3128"), source="proxy")
+    for service in ("http://127.0.0.1:8083", "http://localhost:8083", "http://[::1]:8083"):
+        assert choose_proxy(elsewhere, service) is None
+        assert choose_proxy(here, service) is here
+    assert choose_proxy(elsewhere, REMOTE) is elsewhere
 
 
 async def test_a_proxy_that_is_asked_for_a_tunnel_gets_none_of_the_clients_headers(
