@@ -18,9 +18,12 @@ _TURNS = 16
 """Turns of the loop without a sign of work before a jump: a request has ten at most between two of them."""
 _PATIENCE = 1.5e-6
 """Real seconds without a sign of work, for each second of a jump: half an hour costs some 3 ms."""
-_SHORTEST_ACROSS_THREADS = 0.002
-"""The same for any jump, if the work is in several threads: they do not move on with this loop's turns."""
 _LONGEST = 0.02
+_ACROSS_THREADS = 10
+"""So many times the patience, and at least `_SHORTEST_ACROSS_THREADS`, if the work is in several threads:
+they do not move on with the turns of this loop, and a busy machine may hold one up.
+"""
+_SHORTEST_ACROSS_THREADS = 0.002
 _AT_LAST = 5.0
 """Real seconds after which a jump is made whatever the signs: somebody may read the clock for ever."""
 _SPIN = 0.001
@@ -54,8 +57,8 @@ class Work:
 
     def patience(self, seconds: float) -> float:
         """How long there must be no sign before a jump of so many seconds."""
-        shortest = _SHORTEST_ACROSS_THREADS if len(self._threads) > 1 else 0.0
-        return min(max(seconds * _PATIENCE, shortest), _LONGEST)
+        alone = min(seconds * _PATIENCE, _LONGEST)
+        return alone if len(self._threads) == 1 else max(_ACROSS_THREADS * alone, _SHORTEST_ACROSS_THREADS)
 
     def end_quiet(self, since: float) -> bool:
         """Is the last sign still that of `since`? Of several loops only one is told so, and jumps."""

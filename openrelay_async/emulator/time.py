@@ -99,10 +99,11 @@ class TurnedClock:
         sleeps side by side take no longer than the longest of them, and none ends while a request to an
         emulator with this clock is on its way.
 
-        Work is seen by its readings of the clock: those of a client and an emulator that have it. What
-        does not read it cannot be seen: a server of another process or thread with a clock of its
-        own, or the caller's own pauses in real time. A sleep may end during those: one of seconds at once,
-        a long one after up to 20 ms. And after 5 s of work without a pause the clock is turned all the same.
+        Work is seen by its readings of the clock: those of a client and an emulator that have it. What does
+        not read it cannot be seen: a server of another process or thread with a clock of its own, or the
+        caller's own pauses in real time. A sleep may end during those: one of seconds at once, one of hours
+        after 20 ms, or 0.2 s if several threads read the clock. And after 5 s of work without a jump the
+        clock is turned all the same.
         """
         return ObservedClock(self, self._work, jumps=True)
 

@@ -124,12 +124,12 @@ async def test_a_request_to_an_emulator_in_a_thread_holds_it_up():
     clock = TurnedClock()
     with Emulator.in_thread(clock=clock) as emulator:
         async with emulator.client(clock=clock.jumping()) as client:
-            guard = asyncio.create_task(clock.jumping().sleep(3600))
+            guard = asyncio.create_task(clock.jumping().sleep(86_400))
             for _ in range(30):
                 await client.account.whoami()
             assert not guard.done()
             await guard
-    assert clock.monotonic() == 3600
+    assert clock.monotonic() == 86_400
 
 
 async def test_many_retries_at_once_wait_no_longer_than_one(emulator, clock):
