@@ -22,7 +22,6 @@ class Credential:
         "header",
         "in_flight",
         "learning",
-        "rotating",
         "secret",
     )
 
@@ -36,7 +35,6 @@ class Credential:
         self.in_flight: set[object] = set()
         """A mark for each request under way with it, in any thread: adding and discarding are atomic."""
         self.expiry_told = False
-        self.rotating = False
 
     def __repr__(self) -> str:
         return f"Credential({self.secret!r})"

@@ -52,6 +52,7 @@ LAYERS: dict[str, list[str]] = {
     "requests and answers": [
         "models",
         "rotation",
+        "key_handover",
         "download",
         "upload",
         "pagination",
