@@ -51,6 +51,7 @@ class Shared:
         "pacing",
         "pollers",
         "refusing",
+        "rotating",
         "session",
         "timeout",
     )
@@ -81,6 +82,8 @@ class Shared:
         """Keys in use: no text of the service may show one."""
         self.key_sources: WeakSet[KeySource] = WeakSet()
         """Where the client and its views have their keys from: a rotation switches all that use the same."""
+        self.rotating: dict[Secret, object] = {}
+        """Keys that are being rotated, each with the mark of its rotation."""
         self.pollers: dict[object, object] = {}
         """What waits and watches share, by what they poll: see `fleet.py`."""
 
@@ -99,6 +102,18 @@ class Shared:
         if self.refusing is not None and _is_finishing.get() and not self.session.closed:
             return None
         return self.refusing
+
+    @contextmanager
+    def rotation_of(self, key: Secret) -> Iterator[bool]:
+        """Tell whether a key is free to be rotated, and keep it from others until the block ends."""
+        mark = object()
+        # One step, as another thread's loop may ask at this moment.
+        is_free = self.rotating.setdefault(key, mark) is mark
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                del self.rotating[key]
 
     def watch(self, key_source: KeySource) -> None:
         """Remember the key in use, so that no error shows it."""

@@ -22,7 +22,6 @@ class Credential:
         "header",
         "in_flight",
         "learning",
-        "rotating",
         "secret",
     )
 
@@ -36,7 +35,6 @@ class Credential:
         self.in_flight: set[object] = set()
         """A mark for each request under way with it, in any thread: adding and discarding are atomic."""
         self.expiry_told = False
-        self.rotating = False
 
     def __repr__(self) -> str:
         return f"Credential({self.secret!r})"
@@ -53,9 +51,18 @@ def check_key(key: Secret, *, source: str) -> Credential:
         source: where it came from, for the error: `api_key` or `OPENRELAY_API_KEY`.
 
     Raises:
-        ConfigurationError: blank, or with characters that no key has. The key is not in the message.
+        ConfigurationError: blank, with characters that no key has, or a `Secret` that was pickled. The key
+            is not in the message.
     """
-    stripped = Secret(key.reveal().strip())
+    try:
+        stripped = Secret(key.reveal().strip())
+    except ValueError:
+        stripped = None
+    if stripped is None:
+        raise ConfigurationError(
+            f"{source} is a Secret that was pickled, so its text is gone: give the key itself, or where each "
+            "process reads it (EnvironmentKey, FileKey)"
+        )
     if not stripped:
         raise ConfigurationError(f"{source} is blank: give an API key, or leave it out")
     if not _is_visible_ascii(stripped):

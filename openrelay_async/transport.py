@@ -107,6 +107,7 @@ class Transport:
                 attempt += 1
                 if is_paced := governor.is_limiting():
                     await self._await_turn(governor, request, Progress(attempt, deadline, maybe_applied))
+                    credential = credential and self.key_source.latest
                 if not pool.slots.take_now():
                     remaining = deadline - clock.monotonic()
                     tell_queued(shared.hooks, request, pool.slots.waiting, "connections")
@@ -118,7 +119,7 @@ class Transport:
                         progress = Progress(attempt, deadline, maybe_applied)
                         with pool.slots.given_back_on_error():
                             await self._await_turn(governor, request, progress)
-                    credential = credential and (self.key_source.current or credential)
+                    credential = credential and self.key_source.latest
                 outcome = await self._attempt(request, pool, credential, attempt, deadline, whole)
                 if isinstance(outcome, HttpResponse):
                     if outcome.status < 300:
@@ -147,7 +148,7 @@ class Transport:
                 delay = self._plan_retry(request, outcome, progress, governor)
                 maybe_applied = maybe_applied or may_have_acted(request, outcome)
                 await clock.sleep(delay)
-                credential = credential and (self.key_source.current or credential)
+                credential = credential and self.key_source.latest
         finally:
             if not goes_on:
                 pool.leave()

@@ -52,6 +52,7 @@ LAYERS: dict[str, list[str]] = {
     "requests and answers": [
         "models",
         "rotation",
+        "key_handover",
         "download",
         "upload",
         "pagination",
@@ -126,6 +127,7 @@ LAYERS: dict[str, list[str]] = {
     "the client": ["client_resources", "client", "device_login", "leases", ""],
     "on top of it": [
         "emulator.*",
+        "key_interrupts",
         "keys",
         "progress",
         "distributed",
