@@ -47,6 +47,7 @@ class Shared:
         "credentials",
         "hooks",
         "key_sources",
+        "leases",
         "pacing",
         "pollers",
         "refusing",
@@ -69,6 +70,8 @@ class Shared:
         """Where the client and its views have their keys from: a rotation switches all that use the same."""
         self.pollers: dict[object, object] = {}
         """What waits and watches share, by what they poll: see `fleet.py`."""
+        self.leases: set[object] = set()
+        """The leases that have not ended: none may take what another has created, see `lease_search.py`."""
 
     def __repr__(self) -> str:
         return f"<state of a client over {self.session!r}>"
