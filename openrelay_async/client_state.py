@@ -48,6 +48,7 @@ class Shared:
         "credentials",
         "hooks",
         "key_sources",
+        "leases",
         "pacing",
         "pollers",
         "refusing",
@@ -86,6 +87,8 @@ class Shared:
         """Keys that are being rotated, each with the mark of its rotation."""
         self.pollers: dict[object, object] = {}
         """What waits and watches share, by what they poll: see `fleet.py`."""
+        self.leases: set[object] = set()
+        """The leases that have not ended: none may take what another has created, see `lease_search.py`."""
 
     def __repr__(self) -> str:
         return f"<state of a client over {self.session!r}>"

@@ -99,6 +99,8 @@ LAYERS: dict[str, list[str]] = {
         "fleet",
         "capacity",
         "lease_record",
+        "lease_terms",
+        "lease_search",
         "lease",
         "organization",
         "raw_request",
