@@ -17,7 +17,14 @@ from typing import Generic, TypeVar
 from attrs import evolve
 
 from openrelay_async.client_state import finishing
-from openrelay_async.errors import LeaseError, LeaseExpired, NotFound, OpenRelayError
+from openrelay_async.errors import (
+    ConfigurationError,
+    LeaseError,
+    LeaseExpired,
+    NotFound,
+    OpenRelayError,
+    Unauthenticated,
+)
 from openrelay_async.lease_record import LeaseLine, LeaseRecord, begin_line, ended
 from openrelay_async.lease_search import CLOCK_MARGIN, Claim, NamedLiving, describe_ids, list_together
 from openrelay_async.lease_terms import LeaseSteps, LeaseTerms
@@ -131,10 +138,12 @@ class Lease(Generic[C, W]):
         try:
             listed = await self._list()
         except OpenRelayError as error:
-            # Without a key, the list alone can tell what was created: no create without it.
-            if self._steps.is_repeatable and may_pass(error):
-                return None
-            raise
+            # Without a key, the list alone can tell what was created: no create without it. With one, the
+            # list is a second way to know, and a key that may not read it can still create.
+            is_own = isinstance(error, ConfigurationError | Unauthenticated)
+            if not self._steps.is_repeatable or is_own or self._shared.refusal() is not None:
+                raise
+            return None
         return frozenset(item.id for item in listed.get(self._steps.name, ()))
 
     async def _list(self) -> dict[str, list[C]]:

@@ -11,7 +11,7 @@ import attrs
 import pytest
 from aiohttp import web
 
-from openrelay_async import AsyncClient, errors, leases
+from openrelay_async import AsyncClient, RetryPolicy, errors, leases
 from openrelay_async.emulator import Emulator, Fault
 from openrelay_async.lease_record import LeaseRecord, begin_line
 
@@ -366,3 +366,21 @@ async def test_a_lease_records_what_was_there_before(client, record):
         (line,) = record.read_open()
         assert line.before == [before.id]
         assert line.latest == line.began_at + 660.0
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_a_machine_is_leased_also_where_the_list_cannot_be_read(status):
+    """Its create carries an idempotency key, which tells what it has created."""
+    faults = [
+        Fault(operation="listOrgVms", times=None, status=status),
+        Fault(operation="createVm", call=1, reset="after"),
+    ]
+    async with (
+        Emulator(faults=faults) as emulator,
+        emulator.client(retry=RetryPolicy(max_attempts=1)) as client,
+    ):
+        async with client.vms.lease(name="job", gpu_model_id="rtx-4090", wait_timeout=20) as vm:
+            assert vm.name == "job"
+        operations = [request.operation for request in emulator.requests]
+    assert operations.count("createVm") == 2
+    assert operations.count("terminateVm") == 1
