@@ -157,8 +157,7 @@ class RunningLoop:
                 crossing = self._inbox.popleft()
             except IndexError:
                 return
-            self._calls.add(crossing)
-            crossing.task = self._loop.create_task(crossing.carry(self._calls), context=crossing.context)
+            crossing.begin(self._loop, self._calls)
 
     async def finish(self, owner: object, last: Callable[[], Coroutine[object, object, object]]) -> None:
         """Cancel all calls of an owner, give them time to clean up, then run a last one."""
