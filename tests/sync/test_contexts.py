@@ -122,6 +122,33 @@ def test_ctrl_c_as_a_lease_is_entered_terminates_it(run_script) -> None:
     assert (done.code, done.out, done.err) == (0, "['terminated']\n", "")
 
 
+def test_a_second_ctrl_c_does_not_wait_until_what_was_entered_is_undone(run_script) -> None:
+    """R8.2: the first one does, however long it takes."""
+    done = run_script(
+        SCRIPT
+        + """
+    import asyncio
+
+    class Manager:
+        async def __aenter__(self):
+            strike()
+        async def __aexit__(self, kind, error, traceback):
+            await asyncio.sleep(0.5)
+            strike()
+            await asyncio.sleep(60)
+
+    with LoopThread() as thread:
+        try:
+            with SyncContext(thread, Manager()):
+                print("in the block")
+        except KeyboardInterrupt:
+            print("interrupted")
+    """,
+        timeout=20,
+    )
+    assert (done.code, done.out, done.err) == (0, "interrupted\n", "")
+
+
 def test_ctrl_c_while_a_lease_is_left_lets_it_be_terminated_before_the_program_ends(run_script) -> None:
     """R5.8, R8.2: it strikes while the service is busy; nobody catches it, and nobody closes the client."""
     busy = Fault(operation="terminateVm", call=1, status=503)
