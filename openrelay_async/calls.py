@@ -13,7 +13,7 @@ import orjson
 from attrs import frozen
 
 from openrelay_async.config import check_integer, check_seconds
-from openrelay_async.errors import PermissionDenied, RequestTimeout
+from openrelay_async.errors import OpenRelayError, PermissionDenied, RequestTimeout
 from openrelay_async.fork_guard import importing
 from openrelay_async.messages import NO_HEADERS, HttpRequest, HttpResponse
 from openrelay_async.operation import Operation
@@ -56,10 +56,10 @@ class ClientCalls:
     def over(cls, transport: Transport, org_id: str | None) -> ClientCalls:
         """Return the calls over a transport, for an organization or, with `None`, the key's own."""
 
-        async def ask() -> str:
-            return await _ask_organization(transport)
+        async def ask(limit: float) -> str:
+            return await _ask_organization(transport, limit)
 
-        return cls(transport, DefaultOrganization(org_id, ask))
+        return cls(transport, DefaultOrganization(org_id, ask, transport.shared.clock))
 
     async def call(
         self,
@@ -242,9 +242,9 @@ class ClientCalls:
         given = self.transport.timeout if limit is None else limit
         try:
             async with asyncio.timeout(None if given == math.inf else given):
-                found = await self.organization.find()
+                found = await self.organization.find(given)
         except TimeoutError as error:
-            if isinstance(error, RequestTimeout):
+            if isinstance(error, OpenRelayError):  # the question's own, such as `LocalQueueTimeout`
                 raise
         else:
             return (found, *path), max(given - (clock.monotonic() - began), 1e-3)
@@ -263,9 +263,9 @@ def _whoami() -> HttpRequest:
     return HttpRequest(WHOAMI, WHOAMI.path)
 
 
-async def _ask_organization(transport: Transport) -> str:
+async def _ask_organization(transport: Transport, limit: float) -> str:
     request = _whoami()
-    response = await transport.send(request)
+    response = await transport.send(request, limit)
     org_id = _decode(request, response, _read_organization)
     if org_id is not None:
         return org_id
