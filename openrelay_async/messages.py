@@ -22,7 +22,8 @@ SHORTEST_SCRUBBED = 6
 _PLAIN_HEADERS = frozenset(
     {
         *("accept", "accept-encoding", "accept-language", "content-encoding", "content-length"),
-        *("content-type", "user-agent", "idempotency-key", "cache-control", "prefer", "if-match"),
+        *("content-type", "user-agent", "idempotency-key", "cache-control", "prefer", "range"),
+        *("if-match", "if-none-match"),
         *("x-request-id", "x-correlation-id", "traceparent", "tracestate"),
     }
 )
