@@ -12,6 +12,7 @@ from openrelay_async.clock import Clock
 from openrelay_async.credentials import Credential
 from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import KeySource
+from openrelay_async.messages import find_header_secrets
 from openrelay_async.observers import Hooks
 from openrelay_async.pacing import Pacing
 from openrelay_async.redaction import Secret
@@ -125,9 +126,11 @@ class Shared:
             self.credentials.add(key_source.current)
 
     def known_secrets(self) -> Iterable[Secret]:
+        """Return what no text of the service may show: the keys in use, and what every request carries."""
         while True:
             try:
-                return [credential.secret for credential in self.credentials]
+                keys = [credential.secret for credential in self.credentials]
             except RuntimeError:
                 # Another thread's loop added one at this moment.
                 continue
+            return keys + find_header_secrets(self.session._headers)

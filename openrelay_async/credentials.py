@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NoReturn
 
 from openrelay_async.errors import ConfigurationError
@@ -18,6 +19,7 @@ class Credential:
     __slots__ = (
         "__weakref__",
         "access",
+        "ask_after",
         "expiry_told",
         "header",
         "in_flight",
@@ -30,7 +32,9 @@ class Credential:
         self.header = HeaderValue(f"Bearer {secret.reveal()}")
         self.access: KeyAccess | None = None
         """What whoami said of it, once it was asked."""
-        self.learning: SingleFlight[None] = SingleFlight()
+        self.ask_after = -math.inf
+        """When whoami may be asked again, after it said nothing: by the client's monotonic clock."""
+        self.learning: SingleFlight[None] = SingleFlight(only_while_awaited=True)
         """Asks whoami once for all calls that were refused together."""
         self.in_flight: set[object] = set()
         """A mark for each request under way with it, in any thread: adding and discarding are atomic."""

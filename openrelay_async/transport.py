@@ -127,7 +127,9 @@ class Transport:
                         if request.operation.id == "whoami" and credential is not None:
                             with importing:
                                 from openrelay_async.key_inquiry import note_access
-                            note_access(credential, outcome, shared.hooks, clock.wall())
+                            note_access(
+                                credential, outcome, shared.hooks, clock.wall(), self.known_secrets(request)
+                            )
                         # A stream is under way until its body has ended, and says so itself.
                         goes_on = outcome.stream is not None
                         return outcome
@@ -198,7 +200,7 @@ class Transport:
         """Return the error of a 401 or 403 with what was needed and what the key has."""
         with importing:
             from openrelay_async.key_inquiry import explain_refusal
-        body = parse_error_body(response, self._known_secrets(request))
+        body = parse_error_body(response, self.known_secrets(request))
         error = self._error(request, response, body, None, progress)
         asking = attrs.evolve(self, retry=_ONE_ATTEMPT)
 
@@ -206,7 +208,7 @@ class Transport:
             await asking._send(question, limit, whole=True)
 
         remaining = progress.deadline - self.shared.clock.monotonic()
-        await explain_refusal(error, request, credential, ask, remaining)
+        await explain_refusal(error, request, credential, ask, remaining, self.shared.clock)
         return error
 
     async def _attempt(
@@ -243,6 +245,7 @@ class Transport:
             )
             if isinstance(outcome, HttpResponse):
                 keeps_slot = outcome.stream is not None
+                outcome.attempts = attempt
                 recording.keep(shared, operation.id, outcome, attempt)
             return outcome
         finally:
@@ -252,7 +255,7 @@ class Transport:
                 pool.slots.give_back()
             if hooks.on_response:
                 # Here, because an attempt that was cancelled has ended as well.
-                elapsed, known = clock.monotonic() - began, shared.known_secrets()
+                elapsed, known = clock.monotonic() - began, self.known_secrets
                 tell_response(hooks, request, outcome, attempt=attempt, elapsed=elapsed, known=known)
 
     async def _await_turn(self, governor: Governor, request: HttpRequest, progress: Progress) -> None:
@@ -289,7 +292,7 @@ class Transport:
         shared, clock = self.shared, self.shared.clock
         body, retry_after = ErrorBody(), None
         if isinstance(outcome, HttpResponse):
-            body = parse_error_body(outcome, self._known_secrets(request))
+            body = parse_error_body(outcome, self.known_secrets(request))
             retry_after = parse_retry_after(
                 outcome.headers.get("Retry-After"), date=outcome.headers.get("Date"), now=clock.wall()
             )
@@ -313,7 +316,7 @@ class Transport:
         tell_retry(shared.hooks, request, progress.attempt, decision.delay, decision.reason)
         return decision.delay
 
-    def _known_secrets(self, request: HttpRequest) -> list[Secret]:
+    def known_secrets(self, request: HttpRequest) -> list[Secret]:
         """Return what no text of the service may show: the keys in use, and what this request has sent."""
         return [*self.shared.known_secrets(), *request.secrets()]
 
@@ -336,7 +339,7 @@ class Transport:
             attempts=progress.attempt,
             retry_after=retry_after,
             maybe_applied=progress.maybe_applied,
-            known=self._known_secrets(request),
+            known=self.known_secrets(request),
         )
 
 

@@ -12,6 +12,7 @@ LAYERS: dict[str, list[str]] = {
         "fork_guard",
         "unset",
         "key_shapes",
+        "echoes",
         "redaction",
         "log_redaction",
         "errors",
