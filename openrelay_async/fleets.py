@@ -14,7 +14,7 @@ from openrelay_async.errors import ConnectionFailed
 from openrelay_async.fleet import Poller
 from openrelay_async.lifecycles import Goal, Lifecycle
 from openrelay_async.poll_source import Source
-from openrelay_async.redaction import scrub_text
+from openrelay_async.redaction import clean_text
 from openrelay_async.request_path import encode_path_id
 from openrelay_async.resource import Calls
 from openrelay_async.roster import Roster, Sink, Waiter
@@ -22,8 +22,6 @@ from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome, 
 from openrelay_async.watching import Change, Watch
 
 R = TypeVar("R", bound=Living)
-
-_LONGEST_TEXT = 500
 
 MakeSource = Callable[[Calls, str | None], Source[R]]
 """Makes the source for an organization (`None` where the API does not ask for one)."""
@@ -86,7 +84,7 @@ class Fleet(Generic[R]):
                 pollers.pop(other, None)
 
         def scrub(text: str) -> str:
-            return scrub_text(text[:8192], shared.known_secrets())[:_LONGEST_TEXT]
+            return clean_text(text, shared.known_secrets())
 
         roster: Roster[R] = Roster(
             self.source.lifecycle,
