@@ -35,7 +35,7 @@ async def has_room_for_pod(calls: Calls, gpu_model_id: str | Unset, gpu_count: i
     if isinstance(gpu_model_id, Unset):
         return True
     count = _given_count(gpu_count)
-    capacity = await calls.without_retries().call(LIST_POD_CAPACITY, PodCapacityList)
+    capacity = await calls.for_polls().call(LIST_POD_CAPACITY, PodCapacityList)
     for model in capacity.items:
         if model.gpu_model_id == gpu_model_id:
             return model.free_units >= count and model.max_gpu_count >= count
@@ -59,7 +59,7 @@ async def _has_free_gpus(
     """
     if isinstance(model_id, Unset):
         return True
-    for model in await calls.without_retries().call_list(GET_GPU_AVAILABILITY, GpuAvailability):
+    for model in await calls.for_polls().call_list(GET_GPU_AVAILABILITY, GpuAvailability):
         if model.gpu_model_id == model_id:
             free = (model.cluster if of == "cluster" else None) or model.vm
             return free.max_placeable_gpus >= together and free.free_gpus >= in_all

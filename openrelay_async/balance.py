@@ -34,7 +34,7 @@ def balance_source(calls: Calls, org_id: str | None) -> Source[BalanceOf]:
     async def fetch(_: str | None) -> Page[BalanceOf]:
         return Page([] if org_id is None else [await read(org_id)], None)
 
-    return Source(BALANCE, GET_BALANCE, pages=lambda _: PagedCall(fetch, operation=GET_BALANCE.id), read=read)
+    return Source(BALANCE, GET_BALANCE, pages=lambda _: PagedCall(fetch, operation=GET_BALANCE), read=read)
 
 
 def balance_goal(cents: int) -> Goal:

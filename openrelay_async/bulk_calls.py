@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator
-from operator import itemgetter
+from operator import itemgetter, length_hint
 from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
 from openrelay_async.config import check_integer
+from openrelay_async.errors import OpenRelayError
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -40,7 +41,8 @@ async def bulk(calls: Iterable[Awaitable[T]], *, limit: int = 100) -> BulkResult
     check_integer("limit", limit, minimum=1)
     outcome: BulkResult[T] = BulkResult()
     upcoming = enumerate(calls)
-    workers = [asyncio.ensure_future(_work(upcoming, outcome)) for _ in range(limit)]
+    count = min(limit, length_hint(calls, limit))
+    workers = [asyncio.ensure_future(_work(upcoming, outcome)) for _ in range(count)]
     try:
         await asyncio.gather(*workers)
     finally:
@@ -64,5 +66,11 @@ async def _work(upcoming: Iterator[tuple[int, Awaitable[T]]], outcome: BulkResul
     for position, call in upcoming:
         try:
             outcome.results[position] = await call
+        except asyncio.CancelledError:
+            worker = asyncio.current_task()
+            if worker is None or worker.cancelling():
+                raise
+            # Not this bulk was cancelled, but what the call was waiting for.
+            outcome.errors[position] = OpenRelayError("the call was cancelled")
         except Exception as error:  # whatever it is belongs to this call alone
             outcome.errors[position] = error

@@ -6,13 +6,13 @@ millisecond to build.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Literal
 
 from openrelay_async.clock import Clock
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
 from openrelay_async.observers import Hooks, tell
-from openrelay_async.redaction import Secret, scrub_text
+from openrelay_async.redaction import Secret, clean_word
 
 
 async def watch_call(
@@ -86,9 +86,13 @@ def tell_response(
     *,
     attempt: int,
     elapsed: float,
-    known: Iterable[Secret],
+    known: Callable[[HttpRequest], Iterable[Secret]],
 ) -> None:
-    """Tell how an attempt ended; `None` is one that the caller gave up."""
+    """Tell how an attempt ended; `None` is one that the caller gave up.
+
+    Args:
+        known: gives the secrets that no event may show.
+    """
     from openrelay_async.hooks import AttemptEnded
 
     operation = request.operation
@@ -112,7 +116,7 @@ def tell_response(
         failure_kind=kind,
         elapsed=elapsed,
         # Even this could echo what was sent.
-        request_id=None if request_id is None else scrub_text(request_id, known),
+        request_id=None if request_id is None else clean_word(request_id, known(request)),
     )
     tell(hooks.on_response, ended)
 

@@ -13,7 +13,7 @@ import orjson
 from attrs import frozen
 
 from openrelay_async.config import check_integer, check_seconds
-from openrelay_async.errors import PermissionDenied, RequestTimeout
+from openrelay_async.errors import InvalidResponse, OpenRelayError, PermissionDenied, RequestTimeout
 from openrelay_async.fork_guard import importing
 from openrelay_async.messages import NO_HEADERS, HttpRequest, HttpResponse
 from openrelay_async.operation import Operation
@@ -56,10 +56,10 @@ class ClientCalls:
     def over(cls, transport: Transport, org_id: str | None) -> ClientCalls:
         """Return the calls over a transport, for an organization or, with `None`, the key's own."""
 
-        async def ask() -> str:
-            return await _ask_organization(transport)
+        async def ask(limit: float) -> str:
+            return await _ask_organization(transport, limit)
 
-        return cls(transport, DefaultOrganization(org_id, ask))
+        return cls(transport, DefaultOrganization(org_id, ask, transport.shared.clock))
 
     async def call(
         self,
@@ -79,7 +79,7 @@ class ClientCalls:
             check_seconds("timeout", timeout)
         request = _make_request(operation, path, query, body, idempotency_key)
         response = await self.transport.send(request, timeout)
-        return _decode_model(request, response, returns)
+        return _decode_model(self.transport, request, response, returns)
 
     async def call_list(
         self,
@@ -94,7 +94,7 @@ class ClientCalls:
         path, timeout = await self._with_organization(path, org_id, timeout, operation)
         request = _make_request(operation, path, query)
         response = await self.transport.send(request, timeout)
-        return _decode(request, response, find_reader(item).read_list)
+        return _decode(self.transport, request, response, find_reader(item).read_list)
 
     async def call_nothing(
         self,
@@ -119,7 +119,7 @@ class ClientCalls:
             return Secret(response.body.data.decode())
         except UnicodeDecodeError:
             pass
-        raise invalid_response("the answer is not UTF-8 text", request, response)
+        raise _invalid(self.transport, "the answer is not UTF-8 text", request, response)
 
     async def upload(
         self,
@@ -139,7 +139,7 @@ class ClientCalls:
             headers["Content-Length"] = str(length)
         request = HttpRequest(operation, operation.path, upload=upload, headers=headers)
         response = await self.transport.send(request, _checked(timeout))
-        return _decode_model(request, response, returns)
+        return _decode_model(self.transport, request, response, returns)
 
     def download(
         self, operation: Operation, *, path: Sequence[str] = (), timeout: float | None = None
@@ -157,7 +157,7 @@ class ClientCalls:
         async def open_stream() -> BodyStream:
             response = await self.transport.send(request, limit)
             if response.stream is None:
-                raise invalid_response("the answer has no content", request, response)
+                raise _invalid(self.transport, "the answer has no content", request, response)
             return response.stream
 
         return DownloadCall(
@@ -199,9 +199,14 @@ class ClientCalls:
                 query=(*filters, *page_query(operation, page_size, at)),
             )
             response = await self.transport.send(request, remaining)
-            return _decode(request, response, lambda raw: read_page(operation, raw, item, at, page_size))
+            return _decode(
+                self.transport,
+                request,
+                response,
+                lambda raw: read_page(operation, raw, item, at, page_size),
+            )
 
-        return PagedCall(fetch, operation=operation.id, cursor=cursor, max_items=max_items, prefetch=prefetch)
+        return PagedCall(fetch, operation=operation, cursor=cursor, max_items=max_items, prefetch=prefetch)
 
     async def find_organization(self, org_id: str | None, timeout: float | None = None) -> str:
         if org_id is not None:
@@ -209,8 +214,14 @@ class ClientCalls:
         (found,), _ = await self._with_organization((), None, timeout)
         return found
 
-    def without_retries(self) -> ClientCalls:
-        transport = attrs.evolve(self.transport, retry=attrs.evolve(self.transport.retry, max_attempts=1))
+    def for_polls(self) -> ClientCalls:
+        shared = self.transport.shared
+        transport = attrs.evolve(
+            self.transport,
+            retry=attrs.evolve(self.transport.retry, max_attempts=1),
+            timeout=shared.timeout,
+            attempt_timeout=shared.attempt_timeout,
+        )
         return attrs.evolve(self, transport=transport)
 
     async def _with_organization(
@@ -236,9 +247,9 @@ class ClientCalls:
         given = self.transport.timeout if limit is None else limit
         try:
             async with asyncio.timeout(None if given == math.inf else given):
-                found = await self.organization.find()
+                found = await self.organization.find(given)
         except TimeoutError as error:
-            if isinstance(error, RequestTimeout):
+            if isinstance(error, OpenRelayError):  # the question's own, such as `LocalQueueTimeout`
                 raise
         else:
             return (found, *path), max(given - (clock.monotonic() - began), 1e-3)
@@ -257,15 +268,18 @@ def _whoami() -> HttpRequest:
     return HttpRequest(WHOAMI, WHOAMI.path)
 
 
-async def _ask_organization(transport: Transport) -> str:
+async def _ask_organization(transport: Transport, limit: float) -> str:
     request = _whoami()
-    response = await transport.send(request)
-    org_id = _decode(request, response, _read_organization)
+    response = await transport.send(request, limit)
+    org_id = _decode(transport, request, response, _read_organization)
     if org_id is not None:
         return org_id
     raise PermissionDenied(
         "the key belongs to no organization: give org_id= to the client or the call",
         operation=request.operation.id,
+        method=request.operation.http_method,
+        path=request.operation.path,
+        attempts=response.attempts,
     )
 
 
@@ -321,7 +335,9 @@ def _encode_payload(
     return encode_json_body(properties)
 
 
-def _decode(request: HttpRequest, response: HttpResponse, read: Callable[[object], T]) -> T:
+def _decode(
+    transport: Transport, request: HttpRequest, response: HttpResponse, read: Callable[[object], T]
+) -> T:
     """Return what `read` makes of an answer's JSON.
 
     The decoded body is never a local of a frame that the error shows: it may hold secrets.
@@ -332,14 +348,20 @@ def _decode(request: HttpRequest, response: HttpResponse, read: Callable[[object
         problem = "the answer is not JSON"
     except StructureError as error:
         problem = str(error)
-    raise invalid_response(problem, request, response)
+    raise _invalid(transport, problem, request, response)
 
 
-def _decode_model(request: HttpRequest, response: HttpResponse, model: type[T]) -> T:
+def _decode_model(transport: Transport, request: HttpRequest, response: HttpResponse, model: type[T]) -> T:
     if not response.body.data:
         try:
             return structure_empty(model)
         except StructureError:
             pass
-        raise invalid_response("the answer has no body", request, response)
-    return _decode(request, response, find_reader(model).read)
+        raise _invalid(transport, "the answer has no body", request, response)
+    return _decode(transport, request, response, find_reader(model).read)
+
+
+def _invalid(
+    transport: Transport, problem: str, request: HttpRequest, response: HttpResponse
+) -> InvalidResponse:
+    return invalid_response(problem, request, response, transport.known_secrets(request))

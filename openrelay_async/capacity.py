@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 from attrs import define, field, frozen
 
 from openrelay_async.config import check_seconds
-from openrelay_async.errors import CapacityUnavailable, OpenRelayError
+from openrelay_async.errors import CapacityUnavailable, ConnectionFailed, InvalidResponse, OpenRelayError
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import may_pass
 from openrelay_async.transport import Shared
@@ -21,6 +21,8 @@ from openrelay_async.transport import Shared
 T = TypeVar("T")
 
 _PACE = PollPace(shortest=2.0, longest=30.0, share=0.1)
+_FAILURES = 3
+"""So often in a row asking for room may fail for reasons that pass; then creating is tried all the same."""
 
 
 @frozen
@@ -33,8 +35,39 @@ class _Queue:
 
 @define(eq=False)
 class _Gate:
+    """Where those who want the same wait, until the client takes no more calls."""
+
+    shared: Shared
+    loop: asyncio.AbstractEventLoop
     turn: asyncio.Lock = field(factory=asyncio.Lock)
     users: int = 0
+    sleeper: asyncio.Task[None] | None = None
+
+    def close(self, reason: str) -> None:
+        """End the waiting, from whatever thread."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if self.sleeper is not None:
+            self.sleeper.cancel()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the client's clock.
+
+        Raises:
+            ConnectionFailed: the client takes no more calls.
+        """
+        if self.shared.refusing is None:
+            sleeper = self.sleeper = self.loop.create_task(self.shared.clock.sleep(seconds))
+            try:
+                await asyncio.wait({sleeper})
+            finally:
+                self.sleeper = None
+                sleeper.cancel()
+            if not sleeper.cancelled():
+                return sleeper.result()
+        raise ConnectionFailed(self.shared.refusing or "the wait for room was ended")
 
 
 async def create_when_possible(
@@ -61,13 +94,14 @@ async def create_when_possible(
         return await create()
     except CapacityUnavailable as error:
         refusal = error
-    place = _Queue(asyncio.get_running_loop(), wanted)
-    gate = cast("_Gate", shared.pollers.setdefault(place, _Gate()))
+    loop = asyncio.get_running_loop()
+    place = _Queue(loop, wanted)
+    gate = cast("_Gate", shared.pollers.setdefault(place, _Gate(shared, loop)))
     gate.users += 1
     try:
         await _take_turn(gate, deadline - clock.monotonic(), refusal)
         try:
-            return await _create_in_turn(create, has_room, shared, deadline, refusal)
+            return await _create_in_turn(create, has_room, gate, shared, deadline, refusal)
         finally:
             gate.turn.release()
     finally:
@@ -94,25 +128,32 @@ async def _take_turn(gate: _Gate, patience: float, refusal: CapacityUnavailable)
 async def _create_in_turn(
     create: Callable[[], Awaitable[T]],
     has_room: Callable[[], Awaitable[bool]],
+    gate: _Gate,
     shared: Shared,
     deadline: float,
     refusal: CapacityUnavailable,
 ) -> T:
     clock = shared.clock
     began = clock.monotonic()
-    pause = refusal.retry_after or 0.0
+    pause, failures = refusal.retry_after or 0.0, 0
     while True:
         pause = max(pause, _PACE.interval(clock.monotonic() - began, 1, None) * clock.uniform(0.9, 1.1))
         remaining = deadline - clock.monotonic()
         if remaining <= 0:
             raise refusal
-        await clock.sleep(min(pause, remaining))
+        await gate.sleep(min(pause, remaining))
         pause = 0.0
         try:
             room = await has_room()
         except OpenRelayError as error:
-            # A key that may not read availability can still try, at the same pace.
-            room, pause = not may_pass(error), error.retry_after or 0.0
+            if shared.refusing is not None:
+                raise
+            failures += 1
+            # Where availability cannot be read, one can still try, at the same pace.
+            passes = may_pass(error) and not isinstance(error, InvalidResponse)
+            room, pause = not passes or failures > _FAILURES, error.retry_after or 0.0
+        else:
+            failures = 0
         if not room:
             continue
         try:

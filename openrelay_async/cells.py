@@ -145,7 +145,12 @@ def _make_number(name: str, value: float, now: datetime) -> Cell:
         if name.endswith("nano_usd"):
             return Cell(tell_nano_usd(value), is_number=True)
         if words[-1] == "at" and value > 10**8:
-            return make_cell(name, datetime.fromtimestamp(value, UTC), now)
+            try:
+                time = datetime.fromtimestamp(value, UTC)
+            except (ValueError, OverflowError, OSError):
+                # Not seconds, or in no year that Python has.
+                return Cell(str(value), is_number=True)
+            return make_cell(name, time, now)
     if words[-1] in _NO_QUANTITIES:
         return Cell(str(value), is_number=True)
     text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}".rstrip("0").rstrip(".")

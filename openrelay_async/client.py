@@ -26,6 +26,7 @@ from openrelay_async.config import (
     check_seconds,
     conceal_headers,
     make_user_agent,
+    merge_headers,
     resolve_endpoints,
 )
 from openrelay_async.errors import ConfigurationError
@@ -72,11 +73,11 @@ class AsyncClient(ClientResources):
         attempt_timeout: seconds for one attempt; for uploads and downloads, seconds in which nothing moves.
         retry: how often and how patiently a call is tried again.
         limits: connections, queue, idle time, size of answers.
-        proxy: URL of a proxy; else `HTTPS_PROXY` and `NO_PROXY` count.
+        proxy: URL of a proxy; else `HTTPS_PROXY` and `NO_PROXY` count. `http://` to this machine stays on it.
         ssl_context: for TLS with a private CA or a client certificate; `SSL_CERT_FILE` works too.
         hooks: observers, see `openrelay_async.hooks`.
         clock: time and chance, for tests.
-        default_headers: sent with every request.
+        default_headers: sent with every request; they replace the client's own `Accept`, `User-Agent`.
         app_name: put in front of the User-Agent, such as `trainer/1.4`.
         max_requests_per_second: a pace never to exceed; without it, only the service's refusals set one.
         shared_pace: keeps one pace for several processes, such as `openrelay_async.redis_pace.RedisPace`.
@@ -120,12 +121,14 @@ class AsyncClient(ClientResources):
         _refuse_clear_text(endpoints, key_source)
         session = HttpSession(
             _checked(limits, PoolLimits, "limits"),
-            headers={
-                "User-Agent": make_user_agent(app_name),
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-                **check_headers(given_headers, name="default_headers"),
-            },
+            headers=merge_headers(
+                {
+                    "User-Agent": make_user_agent(app_name),
+                    "Accept": "application/json",
+                    "Accept-Encoding": "gzip, deflate",
+                },
+                check_headers(given_headers, name="default_headers"),
+            ),
             proxy=None if given_proxy is None else check_proxy(given_proxy, source="proxy"),
             ssl_context=ssl_context,
             uses_tls=endpoints.uses_tls(),
@@ -140,6 +143,8 @@ class AsyncClient(ClientResources):
             hooks=Hooks(hooks),
             clock=check_clock(clock),
             pacing=Pacing(endpoints, clock, maximum=max_requests_per_second, shared=shared_pace),
+            timeout=check_seconds("timeout", timeout),
+            attempt_timeout=check_seconds("attempt_timeout", attempt_timeout),
         )
         shared.watch(key_source)
         transport = Transport(
@@ -147,8 +152,8 @@ class AsyncClient(ClientResources):
             endpoints=endpoints,
             key_source=key_source,
             retry=policy,
-            timeout=check_seconds("timeout", timeout),
-            attempt_timeout=check_seconds("attempt_timeout", attempt_timeout),
+            timeout=shared.timeout,
+            attempt_timeout=shared.attempt_timeout,
         )
         if org_id is None and os.environ.get("OPENRELAY_ORG_ID"):
             org_id = _check_org(os.environ["OPENRELAY_ORG_ID"], source="OPENRELAY_ORG_ID")
@@ -253,7 +258,7 @@ class AsyncClient(ClientResources):
         method: str,
         path: str,
         *,
-        json: object = UNSET,
+        json: object = None,
         params: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
@@ -264,23 +269,26 @@ class AsyncClient(ClientResources):
         Args:
             method: HTTP method. GET, HEAD, PUT and DELETE may be resent; POST and PATCH only with a key.
             path: from `/`, percent-encoded, without a query.
-            json: the body's JSON value; models, times and `Secret` are understood.
+            json: the body's JSON value, `None` for no body; models, times and `Secret` are understood.
             params: the query; booleans become `true` and `false`, `None` is left out.
             idempotency_key: sent as `Idempotency-Key`.
             timeout: seconds for the whole call.
 
         Returns:
-            The answer's JSON value, its text if it is not JSON, `None` if it is empty.
+            The answer's JSON value, its text if it is not JSON, its `bytes` if it is not UTF-8 text either,
+            `None` if it is empty.
         """
         with importing:
             from openrelay_async.raw_request import make_raw_request, read_raw_answer  # seldom needed
-        request = make_raw_request(
+        made = make_raw_request(
             method, path, json=json, params=params, headers=headers, idempotency_key=idempotency_key
         )
         # From here on they travel masked: no frame of a failing call shows them.
-        del json, params, headers
+        del json, params, headers, idempotency_key
+        if isinstance(made, Exception):
+            raise made
         limit = None if timeout is None else check_seconds("timeout", timeout)
-        return read_raw_answer(await self._calls.transport.send(request, limit))
+        return read_raw_answer(await self._calls.transport.send(made, limit))
 
 
 def _find_key(given: Secret | KeyProvider | None) -> KeySource:

@@ -12,6 +12,7 @@ from openrelay_async.clock import Clock
 from openrelay_async.credentials import Credential
 from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import KeySource
+from openrelay_async.messages import find_header_secrets
 from openrelay_async.observers import Hooks
 from openrelay_async.pacing import Pacing
 from openrelay_async.redaction import Secret
@@ -42,33 +43,53 @@ class Shared:
 
     __slots__ = (
         "__weakref__",
+        "attempt_timeout",
         "budget",
         "clock",
         "credentials",
         "hooks",
         "key_sources",
+        "leases",
         "pacing",
         "pollers",
         "refusing",
+        "rotating",
         "session",
+        "timeout",
     )
 
     def __init__(
-        self, *, session: HttpSession, budget: RetryBudget, hooks: Hooks, clock: Clock, pacing: Pacing
+        self,
+        *,
+        session: HttpSession,
+        budget: RetryBudget,
+        hooks: Hooks,
+        clock: Clock,
+        pacing: Pacing,
+        timeout: float,
+        attempt_timeout: float,
     ) -> None:
         self.session = session
         self.budget = budget
         self.hooks = hooks
         self.clock = clock
         self.pacing = pacing
+        self.timeout = timeout
+        """Seconds for a call, as the client has it: its views may have others."""
+        self.attempt_timeout = attempt_timeout
+        """Seconds for an attempt, as the client has it."""
         self.refusing: str | None = None
         """Why no further call is taken."""
         self.credentials: WeakSet[Credential] = WeakSet()
         """Keys in use: no text of the service may show one."""
         self.key_sources: WeakSet[KeySource] = WeakSet()
         """Where the client and its views have their keys from: a rotation switches all that use the same."""
+        self.rotating: dict[Secret, object] = {}
+        """Keys that are being rotated, each with the mark of its rotation."""
         self.pollers: dict[object, object] = {}
         """What waits and watches share, by what they poll: see `fleet.py`."""
+        self.leases: set[object] = set()
+        """The leases that have not ended: none may take what another has created, see `lease_search.py`."""
 
     def __repr__(self) -> str:
         return f"<state of a client over {self.session!r}>"
@@ -86,6 +107,18 @@ class Shared:
             return None
         return self.refusing
 
+    @contextmanager
+    def rotation_of(self, key: Secret) -> Iterator[bool]:
+        """Tell whether a key is free to be rotated, and keep it from others until the block ends."""
+        mark = object()
+        # One step, as another thread's loop may ask at this moment.
+        is_free = self.rotating.setdefault(key, mark) is mark
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                del self.rotating[key]
+
     def watch(self, key_source: KeySource) -> None:
         """Remember the key in use, so that no error shows it."""
         self.key_sources.add(key_source)
@@ -93,9 +126,11 @@ class Shared:
             self.credentials.add(key_source.current)
 
     def known_secrets(self) -> Iterable[Secret]:
+        """Return what no text of the service may show: the keys in use, and what every request carries."""
         while True:
             try:
-                return [credential.secret for credential in self.credentials]
+                keys = [credential.secret for credential in self.credentials]
             except RuntimeError:
                 # Another thread's loop added one at this moment.
                 continue
+            return keys + find_header_secrets(self.session._headers)

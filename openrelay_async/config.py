@@ -6,7 +6,7 @@ import ipaddress
 import math
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -146,13 +146,52 @@ def resolve_endpoints(base_url: str | Secret | None, inference_url: str | Secret
 
 
 def _conceal_text(value: object) -> object:
-    return Secret(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return Secret(value)
+    return value if value is None or isinstance(value, Secret) else stand_in_for(value)
+
+
+class _StandIn:
+    """Shown in place of an argument. Empty, because `reprlib` goes by a type's name: a `list` has items."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(())
+
+
+def stand_in_for(value: object) -> object:
+    """Return an object whose type has the name of the value's: all that the refusal of the value needs.
+
+    What a caller gives in a wrong shape may be a credential in brackets, and frames show it whole.
+    """
+    return type(type(value).__name__, (_StandIn,), {"__slots__": ()})()
+
+
+def check_readable(secret: Secret, name: str) -> Secret:
+    """Return a secret that has its text.
+
+    Raises:
+        ConfigurationError: it was pickled, which leaves only its mask.
+    """
+    try:
+        secret.reveal()
+    except ValueError:
+        pass
+    else:
+        return secret
+    raise ConfigurationError(
+        f"{name} is a Secret that was pickled, so its text is gone: read it where it was made"
+    )
 
 
 def _check_url(name: str, url: object) -> str:
     if not isinstance(url, Secret):
         raise ConfigurationError(f"{name} must be str, not {type(url).__name__}")
-    problem = _find_url_problem(url)
+    problem = _find_url_problem(check_readable(url, name))
     if problem is not None:
         raise ConfigurationError(f"{name} {problem}")
     parts = urlsplit(url.reveal().strip())
@@ -197,15 +236,16 @@ def is_loopback(host: str) -> bool:
 def conceal_headers(headers: object) -> object:
     """Return headers with their values as `Secret`: some carry a token. It cannot fail."""
     if not isinstance(headers, Mapping):
-        return headers
+        return None if headers is None else stand_in_for(headers)
     return {
-        key: _conceal_text(value) if isinstance(value, str | Secret) else type(value)
-        for key, value in headers.items()
+        key: stand_in_for(value) if value is None else _conceal_text(value) for key, value in headers.items()
     }
 
 
 def check_headers(headers: object, *, name: str) -> dict[str, str]:
     """Return headers that may be sent with every request; no frame shows their values.
+
+    A name that comes twice, in another case, is one header: the last value counts.
 
     Args:
         headers: a mapping of names to `str` or `Secret`, or `None`.
@@ -220,16 +260,22 @@ def check_headers(headers: object, *, name: str) -> dict[str, str]:
     checked: dict[str, str] = {}
     for key, value in given.items():
         if not isinstance(key, str) or not isinstance(value, Secret):
-            kind = value.__name__ if isinstance(value, type) else type(key).__name__
+            kind = type(value if isinstance(key, str) else key).__name__
             raise ConfigurationError(f"{name}[{key!r}] must be str, not {kind}")
         if not re.fullmatch(_HEADER_NAME, key):
             raise ConfigurationError(f"{name} has a name that HTTP does not allow: {key!r}")
         if key.lower() in _OWN_HEADERS:
             raise ConfigurationError(f"{name} must not set {key}: the client makes it itself")
-        if not re.fullmatch(_HEADER_VALUE, value.reveal()):
+        if not re.fullmatch(_HEADER_VALUE, check_readable(value, f"{name}[{key!r}]").reveal()):
             raise ConfigurationError(f"{name}[{key!r}] has characters that a header cannot have")
-        checked[key] = HeaderValue(value.reveal())
+        checked = merge_headers(checked, {key: HeaderValue(value.reveal())})
     return checked
+
+
+def merge_headers(own: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return both; where they name the same header, in whatever case (RFC 9110, 5.1), what was given."""
+    names = {name.lower() for name in given}
+    return {**{name: value for name, value in own.items() if name.lower() not in names}, **given}
 
 
 def make_user_agent(app_name: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NoReturn
 
 from openrelay_async.errors import ConfigurationError
@@ -18,11 +19,11 @@ class Credential:
     __slots__ = (
         "__weakref__",
         "access",
+        "ask_after",
         "expiry_told",
         "header",
         "in_flight",
         "learning",
-        "rotating",
         "secret",
     )
 
@@ -31,12 +32,13 @@ class Credential:
         self.header = HeaderValue(f"Bearer {secret.reveal()}")
         self.access: KeyAccess | None = None
         """What whoami said of it, once it was asked."""
-        self.learning: SingleFlight[None] = SingleFlight()
+        self.ask_after = -math.inf
+        """When whoami may be asked again, after it said nothing: by the client's monotonic clock."""
+        self.learning: SingleFlight[None] = SingleFlight(only_while_awaited=True)
         """Asks whoami once for all calls that were refused together."""
         self.in_flight: set[object] = set()
         """A mark for each request under way with it, in any thread: adding and discarding are atomic."""
         self.expiry_told = False
-        self.rotating = False
 
     def __repr__(self) -> str:
         return f"Credential({self.secret!r})"
@@ -53,9 +55,18 @@ def check_key(key: Secret, *, source: str) -> Credential:
         source: where it came from, for the error: `api_key` or `OPENRELAY_API_KEY`.
 
     Raises:
-        ConfigurationError: blank, or with characters that no key has. The key is not in the message.
+        ConfigurationError: blank, with characters that no key has, or a `Secret` that was pickled. The key
+            is not in the message.
     """
-    stripped = Secret(key.reveal().strip())
+    try:
+        stripped = Secret(key.reveal().strip())
+    except ValueError:
+        stripped = None
+    if stripped is None:
+        raise ConfigurationError(
+            f"{source} is a Secret that was pickled, so its text is gone: give the key itself, or where each "
+            "process reads it (EnvironmentKey, FileKey)"
+        )
     if not stripped:
         raise ConfigurationError(f"{source} is blank: give an API key, or leave it out")
     if not _is_visible_ascii(stripped):

@@ -81,7 +81,8 @@ def read_time(value: object) -> datetime | None:
     if value == "":
         return None
     try:
-        time = datetime.fromisoformat(value)
+        # Small letters are allowed, but Python does not know a small z.
+        time = datetime.fromisoformat(value if value[-1] != "z" else value.upper())
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:

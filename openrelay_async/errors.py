@@ -13,6 +13,10 @@ LONGEST_LINE = 500
 """Characters of an error's line."""
 
 
+_LONGEST_PATH = 120
+"""Characters of a path in that line; the longest template has 66."""
+
+
 class OpenRelayError(Exception):
     """Root of all errors of this library.
 
@@ -83,7 +87,8 @@ class OpenRelayError(Exception):
             f"retry after {self.retry_after:g} s" if self.retry_after is not None else "",
             "may have been applied" if self.maybe_applied else "",
         ]
-        where = " ".join(part for part in (self.operation, self.method, self.path) if part)
+        # A raw request's path is its caller's: however long, the facts after it have their place.
+        where = " ".join(part for part in (self.operation, self.method, _shorten(self.path)) if part)
         head = ": ".join(part for part in (where, answer) if part)
         tail = "; ".join(fact for fact in facts if fact)
         tail = f" ({tail})" if tail else ""
@@ -105,6 +110,10 @@ class OpenRelayError(Exception):
         for name, value in fields.items():
             setattr(self, name, value)
         return self
+
+
+def _shorten(path: str | None) -> str | None:
+    return path if path is None or len(path) <= _LONGEST_PATH else f"{path[: _LONGEST_PATH - 1]}…"
 
 
 def _rebuild(kind: type[OpenRelayError], message: str, fields: dict[str, object]) -> OpenRelayError:

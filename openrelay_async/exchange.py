@@ -59,9 +59,13 @@ class _Origin:
 class Exchange:
     """Requests and their answers on the connections of one session."""
 
-    __slots__ = ("_connector", "_is_tried", "_loop", "_origins", "_session")
+    __slots__ = ("_connector", "_headers", "_is_tried", "_loop", "_origins", "_session")
 
-    def __init__(self, session: ClientSession, connector: aiohttp.BaseConnector) -> None:
+    def __init__(
+        self, session: ClientSession, connector: aiohttp.BaseConnector, headers: CIMultiDict[str]
+    ) -> None:
+        """Take the headers of every request."""
+        self._headers = headers
         self._session = session
         self._connector = connector
         self._loop = asyncio.get_running_loop()
@@ -131,7 +135,7 @@ class Exchange:
     def _prepare(self, base_url: str) -> _Origin:
         url = URL(base_url, encoded=True)
         headers = CIMultiDict({"Host": url.host_port_subcomponent or ""})
-        headers.update(self._session.headers)
+        headers.update(self._headers)
         request = ClientRequest("GET", url, loop=self._loop, session=self._session)
         origin = _Origin(request, url.raw_path.rstrip("/"), headers)
         self._origins[base_url] = origin

@@ -140,8 +140,7 @@ class Poller(Generic[R]):
         """Let nobody wait for a poller that is no more."""
         ended = OpenRelayError("the task that polls for this wait was cancelled")
         if isinstance(error, Exception):
-            ended = OpenRelayError(f"polling failed: {type(error).__name__}")
-            ended.__cause__ = error
+            ended = _polling_failed(error)
         self._refuse_all(ended)
 
     def _refuse_all(self, error: OpenRelayError) -> None:
@@ -306,6 +305,8 @@ class Poller(Generic[R]):
                 self._refuse_all(error)
             else:
                 self.roster.refuse([entry], error)
+        except Exception as error:  # a mistake: it belongs to this id, not to all who wait
+            self.roster.refuse([entry], _polling_failed(error))
         else:
             self.roster.observe(entry, resource, request, self._clock.monotonic(), full=full)
 
@@ -368,3 +369,9 @@ class Poller(Generic[R]):
             )
             tell(self._hooks.on_wait_tick, tick)
         return delay
+
+
+def _polling_failed(error: Exception) -> OpenRelayError:
+    ended = OpenRelayError(f"polling failed: {type(error).__name__}")
+    ended.__cause__ = error
+    return ended

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Generic, TypeVar, cast
 
 from attrs import frozen
 
+from openrelay_async.config import check_seconds
+from openrelay_async.errors import ConnectionFailed
 from openrelay_async.fleet import Poller
 from openrelay_async.lifecycles import Goal, Lifecycle
 from openrelay_async.poll_source import Source
-from openrelay_async.redaction import scrub_text
+from openrelay_async.redaction import clean_text
+from openrelay_async.request_path import encode_path_id
 from openrelay_async.resource import Calls
 from openrelay_async.roster import Roster, Sink, Waiter
 from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome, WaitToken
 from openrelay_async.watching import Change, Watch
 
 R = TypeVar("R", bound=Living)
-
-_LONGEST_TEXT = 500
 
 MakeSource = Callable[[Calls, str | None], Source[R]]
 """Makes the source for an organization (`None` where the API does not ask for one)."""
@@ -36,6 +38,19 @@ class _Place:
     key_source: object
     """Another key may see other things."""
 
+    def is_near(self, other: object) -> bool:
+        """Return whether both read the same resources, with whatever key."""
+        return isinstance(other, _Place) and (self.loop, self.noun, self.org_id, self.parent) == (
+            other.loop,
+            other.noun,
+            other.org_id,
+            other.parent,
+        )
+
+
+def _find_place(calls: Calls, noun: str, org_id: str | None, parent: str | None) -> _Place:
+    return _Place(asyncio.get_running_loop(), noun, org_id, parent, calls.transport.key_source)
+
 
 @frozen(eq=False)
 class Fleet(Generic[R]):
@@ -47,29 +62,33 @@ class Fleet(Generic[R]):
     parent: str | None = None
 
     def _place(self) -> _Place:
-        key_source = self.calls.transport.key_source
-        return _Place(
-            asyncio.get_running_loop(), self.source.lifecycle.noun, self.org_id, self.parent, key_source
-        )
+        return _find_place(self.calls, self.source.lifecycle.noun, self.org_id, self.parent)
 
     def _poller(self) -> Poller[R]:
-        """Return the poller for the running loop; make it if there is none."""
-        transport = self.calls.transport
-        pollers, place = transport.shared.pollers, self._place()
+        """Return the poller for the running loop; make it if there is none.
+
+        Raises:
+            ConnectionFailed: the client is closed, or takes no more calls.
+        """
+        shared, operation = self.calls.transport.shared, self.source.operation
+        if (reason := shared.refusal()) is not None:
+            raise ConnectionFailed(
+                reason, operation=operation.id, method=operation.http_method, path=operation.path
+            )
+        pollers, place = shared.pollers, self._place()
         found = pollers.get(place)
         if found is not None:
             return cast("_Shared[R]", found).poller
         for other in list(pollers):
             if isinstance(other, _Place) and other.loop.is_closed():
                 pollers.pop(other, None)
-        shared = transport.shared
 
         def scrub(text: str) -> str:
-            return scrub_text(text[:8192], shared.known_secrets())[:_LONGEST_TEXT]
+            return clean_text(text, shared.known_secrets())
 
         roster: Roster[R] = Roster(
             self.source.lifecycle,
-            operation=self.source.operation.id,
+            operation=operation,
             org_id=self.org_id,
             parent=self.parent,
             scrub=scrub,
@@ -93,6 +112,7 @@ class Fleet(Generic[R]):
     ) -> R | None:
         """Return the resource when it has reached the goal; `None` where nothing is left of it."""
         goal = until if isinstance(until, Goal) else self.source.lifecycle.goal(until)
+        _check_wait(resource_id, on_update)
         poller = self._poller()
         future: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
         waiter = self._join(poller, resource_id, goal, options, on_update, future, resumed)
@@ -111,7 +131,6 @@ class Fleet(Generic[R]):
         sink: asyncio.Future[R | None] | Sink[R],
         resumed: WaitToken | None = None,
     ) -> Waiter[R]:
-        _check_id(resource_id, self.source.lifecycle.noun)
         now = self.calls.transport.shared.clock.monotonic()
         waiter = poller.roster.join(resource_id, goal, options, on_update, sink, now, resumed)
         poller.start()
@@ -127,13 +146,15 @@ class Fleet(Generic[R]):
         """Yield how each wait ended, in the order in which they end."""
         goal = self.source.lifecycle.goal(until)
         ids = list(dict.fromkeys(_check_ids(resource_ids)))
+        for resource_id in ids:
+            _check_wait(resource_id, on_update)
         if not ids:
             return
         poller, sink = self._poller(), Sink[R]()
         waiters: list[Waiter[R]] = []
         try:
             for resource_id in ids:
-                waiters.append(self._join(poller, resource_id, goal, options, on_update, sink))  # noqa: PERF401 - what has joined must leave, also if a later one cannot
+                waiters.append(self._join(poller, resource_id, goal, options, on_update, sink))  # noqa: PERF401 - what has joined must leave, whatever happens
             for _ in ids:
                 yield await sink.get()
         finally:
@@ -180,6 +201,10 @@ class Fleet(Generic[R]):
 
     async def watch(self, *, existing: bool, interval: float | None) -> AsyncGenerator[Change[R], None]:
         """Yield changes until the reader leaves, or is no longer allowed to read."""
+        if not isinstance(existing, bool):
+            raise TypeError(f"existing must be bool, not {type(existing).__name__}")
+        if interval is not None:
+            check_seconds("interval", interval)
         poller = self._poller()
         watch: Watch[R] = Watch(self.source.lifecycle.ends, existing=existing)
         poller.add_watch(watch, interval)
@@ -190,9 +215,11 @@ class Fleet(Generic[R]):
             await poller.depart(watch=watch)
 
     def look_now(self) -> None:
-        """Let the poller look soon, if there is one in the running loop."""
-        if self._place() in self.calls.transport.shared.pollers:
-            self._poller().start(hurry=True)
+        """Let those who poll for the same resources in the running loop look soon."""
+        own, pollers = self._place(), self.calls.transport.shared.pollers
+        for place, found in list(pollers.items()):
+            if isinstance(found, _Shared) and own.is_near(place):
+                found.poller.start(hurry=True)
 
 
 @frozen(eq=False)
@@ -207,9 +234,23 @@ class _Shared(Generic[R]):
         self.poller.close(reason)
 
 
-def _check_id(resource_id: object, noun: str) -> None:
-    if not isinstance(resource_id, str) or not resource_id:
-        raise TypeError(f"a {noun}'s id must be text, and not empty")
+def _check_wait(resource_id: str, on_update: object) -> None:
+    """Refuse what cannot work where it is given: in the poller it would be everybody's problem.
+
+    Raises:
+        TypeError: the id is no text, or `on_update` cannot be called, or is async.
+        ValueError: the id names no resource.
+    """
+    encode_path_id(resource_id, "id")
+    if on_update is None:
+        return
+    if not callable(on_update):
+        raise TypeError(f"on_update must be a function, not {type(on_update).__name__}")
+    if inspect.iscoroutinefunction(on_update) or inspect.iscoroutinefunction(type(on_update).__call__):
+        raise TypeError(
+            "on_update must not be async: it returns at once; let it put what it is told into a queue "
+            "that a task of yours reads"
+        )
 
 
 def _check_ids(resource_ids: Iterable[str]) -> Sequence[str]:
@@ -231,12 +272,14 @@ def get_fleet(
         org_id: the organization, where the API asks for one.
         parent: the Kubernetes cluster of node pools.
     """
-    transport = calls.transport
-    place = _Place(asyncio.get_running_loop(), lifecycle.noun, org_id, parent, transport.key_source)
-    found = transport.shared.pollers.get(place)
+    for name, value in (("org_id", org_id), ("cluster_id", parent)):
+        if value is not None:
+            encode_path_id(value, name)
+    place = _find_place(calls, lifecycle.noun, org_id, parent)
+    found = calls.transport.shared.pollers.get(place)
     if found is not None:
         return cast("_Shared[R]", found).fleet
-    return Fleet(calls, make_source(calls.without_retries(), org_id), org_id, parent)
+    return Fleet(calls, make_source(calls.for_polls(), org_id), org_id, parent)
 
 
 async def find_fleet(

@@ -33,6 +33,8 @@ def list_to_frame(items: Iterable[object]) -> DataFrame:
         DataFrame = None  # type: ignore[assignment, misc]  # noqa: N806 - told below, without a chain
     if DataFrame is None:
         raise ImportError("list_to_frame needs pandas: pip install 'openrelay-async[pandas]'")
+    if not isinstance(items, Iterable):
+        raise TypeError(f"a frame is made of a list of models, not of {type(items).__name__}")
     rows = [_flatten(item) for item in items]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     return DataFrame(rows, columns=columns)

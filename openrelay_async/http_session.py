@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 import aiohttp
-from yarl import URL
 
 from openrelay_async.answer_body import read_body
 from openrelay_async.attempt_timer import AttemptTimer
@@ -28,8 +27,8 @@ from openrelay_async.failures import closed_failure, describe_failure, timeout_f
 from openrelay_async.fork_guard import importing
 from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
-from openrelay_async.proxies import proxy_from_environment
-from openrelay_async.redaction import HeaderValue, Payload, Secret
+from openrelay_async.proxies import Proxy, choose_proxy
+from openrelay_async.redaction import HeaderValue, Payload
 
 _LOOK_AGAIN = 0.02
 """Seconds between two looks whether the calls of another loop have ended."""
@@ -43,7 +42,7 @@ class HttpSession:
         limits: PoolLimits,
         *,
         headers: Mapping[str, str],
-        proxy: Secret | None,
+        proxy: Proxy | None,
         ssl_context: ssl.SSLContext | None,
         uses_tls: bool,
         made_at: str,
@@ -52,7 +51,7 @@ class HttpSession:
 
         Args:
             headers: sent with every request.
-            proxy: URL of a proxy for all requests; `None` asks the environment.
+            proxy: for all requests but those in clear to this machine; `None` asks the environment.
             uses_tls: whether a request may need TLS: certificates take long to load.
             made_at: file and line that made the client, for the warning of one that is not closed.
 
@@ -66,7 +65,7 @@ class HttpSession:
         self.limits = limits
         self._headers = {name: HeaderValue(value) for name, value in headers.items()}
         self._proxy = proxy
-        self._environment_proxies: dict[str, Secret | None] = {}
+        self._proxies: dict[str, Proxy | None] = {}
         self._ssl_context = ssl_context
         self._uses_tls = uses_tls or proxy is not None
         self._made_at = made_at
@@ -204,9 +203,7 @@ class HttpSession:
                 # What moves no files and has no proxy does without them.
                 from openrelay_async.response_stream import ResponseStream
                 from openrelay_async.session_request import open_answer
-            opened = await open_answer(
-                pool.session, base_url, request, credential, proxy, state=state, timer=timer
-            )
+            opened = await open_answer(pool, base_url, request, credential, proxy, state=state, timer=timer)
             if request.streamed and 200 <= opened.status < 300:
                 stream = ResponseStream(
                     opened,
@@ -239,13 +236,10 @@ class HttpSession:
             raise state.file_error
         return closed_failure(outcome) if self.closed else outcome
 
-    def _proxy_for(self, base_url: str) -> URL | None:
-        if self._proxy is not None:
-            return URL(self._proxy.reveal())
-        if base_url not in self._environment_proxies:
-            self._environment_proxies[base_url] = proxy_from_environment(base_url)
-        proxy = self._environment_proxies[base_url]
-        return None if proxy is None else URL(proxy.reveal())
+    def _proxy_for(self, base_url: str) -> Proxy | None:
+        if base_url not in self._proxies:
+            self._proxies[base_url] = choose_proxy(self._proxy, base_url)
+        return self._proxies[base_url]
 
     async def drain(self) -> None:
         """Return when no call runs any more, in any loop."""

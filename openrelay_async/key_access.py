@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import orjson
 from attrs import frozen
+
+from openrelay_async.redaction import Secret, clean_word
 
 _MOST_NAMES = 64
 
@@ -50,8 +52,12 @@ def _count(what: str, names: tuple[str, ...]) -> str:
     return f"the {what}{'s' if len(names) > 1 else ''} {shown}{more}"
 
 
-def read_access(body: bytes) -> KeyAccess | None:
-    """Return what whoami's answer says, `None` if it is not one. It never fails: it only explains."""
+def read_access(body: bytes, known: Iterable[Secret] = ()) -> KeyAccess | None:
+    """Return what whoami's answer says, `None` if it is not one. It never fails: it only explains.
+
+    Args:
+        known: the secrets in use; what the answer shows of one is masked.
+    """
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -60,34 +66,34 @@ def read_access(body: bytes) -> KeyAccess | None:
         return None
     key = answer.get("key")
     key = key if isinstance(key, dict) else {}
+    secrets = tuple(known)
+
+    def text(fields: Mapping[str, object], name: str) -> str | None:
+        value = fields.get(name)
+        return clean_word(value, secrets) if isinstance(value, str) and value else None
+
+    def texts(name: str) -> tuple[str, ...]:
+        values = answer.get(name)
+        names = values[:_MOST_NAMES] if isinstance(values, list) else []
+        return tuple(clean_word(value, secrets) for value in names if isinstance(value, str))
+
     return KeyAccess(
-        principal_type=answer["principalType"],
-        organization_id=_text(answer, "organizationId"),
-        scopes=_texts(answer, "scopes"),
-        permissions=_texts(answer, "permissions"),
-        role=_text(answer, "role"),
-        key_kind=_text(answer, "keyKind"),
-        key_id=_text(key, "id"),
-        key_name=_text(key, "name"),
+        principal_type=text(answer, "principalType") or "",
+        organization_id=text(answer, "organizationId"),
+        scopes=texts("scopes"),
+        permissions=texts("permissions"),
+        role=text(answer, "role"),
+        key_kind=text(answer, "keyKind"),
+        key_id=text(key, "id"),
+        key_name=text(key, "name"),
         expires_at=_time(key, "expiresAt"),
     )
 
 
-def _text(fields: Mapping[str, object], name: str) -> str | None:
-    value = fields.get(name)
-    return value[:200] if isinstance(value, str) and value else None
-
-
-def _texts(fields: Mapping[str, object], name: str) -> tuple[str, ...]:
-    values = fields.get(name)
-    if not isinstance(values, list):
-        return ()
-    return tuple(value[:100] for value in values[:_MOST_NAMES] if isinstance(value, str))
-
-
 def _time(fields: Mapping[str, object], name: str) -> datetime | None:
+    value = fields.get(name)
     try:
-        time = datetime.fromisoformat(_text(fields, name) or "")
+        time = datetime.fromisoformat(value if isinstance(value, str) else "")
     except ValueError:
         return None
     return time if time.tzinfo is not None else None

@@ -17,6 +17,20 @@ STORE_TIMEOUT = 60.0
 """Seconds that a store command may take."""
 
 
+def split_command(command: str, *, option: str) -> list[str]:
+    """Return the words of a command; no shell is involved.
+
+    Raises:
+        ConfigurationError: a quote without its end. The command is not in the message: its words may be
+            secrets.
+    """
+    try:
+        return shlex.split(command)
+    except ValueError:
+        problem = f"{option} has a quote or a backslash without what belongs to it"
+    raise ConfigurationError(problem)
+
+
 class Destination(Protocol):
     """Takes a plaintext once."""
 
@@ -78,7 +92,7 @@ class StoreCommand:
     """Gives the key to a program on its standard input. Arguments could be read by everyone."""
 
     def __init__(self, command: str) -> None:
-        self.words = shlex.split(command)
+        self.words = split_command(command, option="--store-command")
 
     def check(self) -> None:
         if not self.words:

@@ -24,6 +24,8 @@ from openrelay_async.redaction import Secret, scrub_text
 _LARGEST_FILE = 64 * 1024
 """Bytes; a key has less than 200."""
 _LONGEST_REASON = 200
+_SHORTEST_PART = 6
+_MOST_WORDS = 100
 
 
 class EnvironmentKey:
@@ -157,7 +159,13 @@ class CommandKey:
             return Secret(""), f"not done within {self.timeout:g} s"
         if process.returncode != 0:
             # What it printed may be a part of the key; what it complained of usually says what to do.
-            words = scrub_text(" ".join(complaint.decode(errors="replace").split()))
+            # A complaint may repeat it all the same, as that of a shell that traces its commands.
+            known = [
+                Secret(word)
+                for word in printed.decode(errors="replace").split()
+                if len(word) >= _SHORTEST_PART
+            ]
+            words = scrub_text(" ".join(complaint.decode(errors="replace").split()), known[:_MOST_WORDS])
             reason = f"exit status {process.returncode}"
             return Secret(""), f"{reason}: {words[:_LONGEST_REASON]}" if words else reason
         return Secret(printed.decode(errors="replace").strip()), "it printed nothing"

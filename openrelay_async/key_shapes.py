@@ -41,12 +41,16 @@ _PADDING = re.compile(r"[A-Za-z0-9_\-+/]*=*")
 _LABEL = re.compile(
     r"""
     (?: \b(?:bearer|basic)\s+
-      | (?:\b|_)(?:token|api[_-]?key|secret|passwo?r?d|authorization)["']?
-        \s{0,2}[:=]\s{0,2}["']?(?:bearer\s+)?
+      | (?: \b | _ | (?-i:(?=[A-Z][a-z])) )                # token, access_token, accessToken
+        (?:token|api[_-]?key|secret|passwo?r?d|authorization) \\?["']?
+        \s{0,2}[:=]\s{0,2}\\?["']?(?:bearer\s+)?
     )$
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_CODES = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
+_PERCENT_CODES = re.compile(r"%(?:[01][0-9A-Fa-f]|2[0278]|3[ABCD])", re.IGNORECASE)
+"""Those of control characters, spaces, quotes and what stands around a value."""
 _LABEL_REACH = 32
 _SHORT_BEARER = re.compile(r"\bbearer\s+([^\s\"',;(){}\[\]]{6,})", re.IGNORECASE)
 _SHORT_KEY = re.compile(r"(?<![A-Za-z0-9_\-])((?:vl|or|whsec)_)([A-Za-z0-9_\-]{8,})")
@@ -59,6 +63,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9]+")
 def find_credentials(text: str) -> list[tuple[int, int]]:
     """Return where text looks like a credential: begin and end of each place, in order."""
     found: list[tuple[int, int]] = []
+    text = _blank_escapes(text)
     # One byte for a character, so that positions agree; what is not ASCII separates.
     classes = text.encode("ascii", "replace").translate(_CLASSES)
     at = classes.find(_RUN)
@@ -75,6 +80,19 @@ def find_credentials(text: str) -> list[tuple[int, int]]:
         found += _read_closely(text)
         found = _merge(found)
     return found
+
+
+def _blank_escapes(text: str) -> str:
+    """Return a text of the same length with spaces for the escapes of what no credential has.
+
+    Else the letter of an escaped line end (`\\n`, as JSON and `repr` write it) is one with what follows.
+    """
+    if "\\" in text:
+        for escape in ("\\n", "\\r", "\\t"):
+            text = text.replace(escape, "  ")
+        if "\\u" in text or "\\x" in text:
+            text = _CODES.sub(lambda code: " " * len(code[0]), text)
+    return _PERCENT_CODES.sub("   ", text) if "%" in text else text
 
 
 def _judge_run(text: str, begin: int, end: int) -> tuple[int, int] | None:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Awaitable
 from typing import Protocol, overload
 
+from openrelay_async.config import check_readable, check_seconds, stand_in_for
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.off_loop import run_off_loop
-from openrelay_async.redaction import Payload, Secret, scrub_text
+from openrelay_async.redaction import Secret, scrub_text
 from openrelay_async.single_flight import SingleFlight
 
 
@@ -30,6 +31,8 @@ KeyInput = str | Secret | KeyProvider | None
 """What a client takes as `api_key`."""
 
 _LONGEST_REASON = 200
+_MOST_SUPERSEDED = 64
+"""Keys that rotations replaced and that a provider may still give: what it reads follows sooner than that."""
 
 
 @overload
@@ -42,10 +45,12 @@ def conceal_key(given: str | Secret | None) -> Secret | None: ...
 def conceal_key(given: KeyInput) -> Secret | KeyProvider | None: ...
 def conceal_key(given: object) -> object:
     """Return what was given with a text as a `Secret`. It cannot fail, so no traceback shows the text."""
-    if isinstance(given, bytes | bytearray):
-        # A mistake that will be refused: until then it must not be shown either.
-        return Payload(bytes(given))
-    return Secret(given) if isinstance(given, str) else given
+    if isinstance(given, str):
+        return Secret(given)
+    if given is None or isinstance(given, Secret) or callable(given) or inspect.isawaitable(given):
+        return given
+    # A mistake that will be refused, such as a key as bytes or in a tuple: it must not be shown either.
+    return stand_in_for(given)
 
 
 class KeySource(Protocol):
@@ -54,6 +59,11 @@ class KeySource(Protocol):
     @property
     def current(self) -> Credential | None:
         """The key in use, if it is known without waiting."""
+        ...
+
+    @property
+    def latest(self) -> Credential | None:
+        """The key in use, also when it is time to ask for it again: for a call that has waited."""
         ...
 
     @property
@@ -90,6 +100,10 @@ class StaticKey:
         return f"StaticKey({self.current!r})"
 
     @property
+    def latest(self) -> Credential | None:
+        return self.current
+
+    @property
     def has_key(self) -> bool:
         return self.current is not None
 
@@ -119,11 +133,10 @@ class ProvidedKey:
         self._provider = provider
         self._credential: Credential | None = None
         self._flight: SingleFlight[Credential] = SingleFlight()
-        check_every = getattr(provider, "check_every", None)
-        self._check_every: float = math.inf if check_every is None else check_every
+        self._check_every = _find_interval(provider)
         self._due = math.inf
-        self._superseded: Secret | None = None
-        """A key that a rotation replaced: the provider may still give it for a while."""
+        self._superseded: tuple[Secret, ...] = ()
+        """Keys that rotations replaced: the provider may still give any of them for a while."""
 
     def __repr__(self) -> str:
         return f"ProvidedKey({_name(self._provider)}, {self._credential!r})"
@@ -132,6 +145,10 @@ class ProvidedKey:
     def current(self) -> Credential | None:
         """The key in use; `None` when it is time to ask for it (again)."""
         return None if time.monotonic() >= self._due else self._credential
+
+    @property
+    def latest(self) -> Credential | None:
+        return self._credential
 
     async def get(self) -> Credential:
         credential = self.current
@@ -154,7 +171,8 @@ class ProvidedKey:
         return None if self._credential is refused else self._credential
 
     def switch(self, credential: Credential) -> None:
-        self._superseded = None if self._credential is None else self._credential.secret
+        if self._credential is not None:
+            self._superseded = (*self._superseded, self._credential.secret)[-_MOST_SUPERSEDED:]
         self._credential = credential
         self._due = time.monotonic() + self._check_every
 
@@ -169,7 +187,7 @@ class ProvidedKey:
             reason = scrub_text(" ".join(str(error).split()))[:_LONGEST_REASON]
             problem = f"{source}: {type(error).__name__}{': ' if reason else ''}{reason}"
         else:
-            if self._credential is None or fresh.secret not in (self._credential.secret, self._superseded):
+            if self._credential is None or fresh.secret not in (self._credential.secret, *self._superseded):
                 self._credential = fresh
             self._due = time.monotonic() + self._check_every
             return self._credential
@@ -191,6 +209,14 @@ class ProvidedKey:
         )
 
 
+def _find_interval(provider: KeyProvider) -> float:
+    check_every = getattr(provider, "check_every", None)
+    if check_every is None:
+        return math.inf
+    # 0 asks for every call.
+    return 0.0 if check_every == 0 else check_seconds(f"check_every of {_name(provider)}", check_every)
+
+
 def _is_async(provider: KeyProvider) -> bool:
     return inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(
         getattr(provider, "__call__", None)  # noqa: B004 - an object with an async __call__
@@ -206,13 +232,15 @@ def make_key_source(given: Secret | KeyProvider | None, *, source: str = "api_ke
     """Return the source for what the caller gave as `api_key`.
 
     Raises:
-        ConfigurationError: a key that cannot be one, or something that is neither key nor provider.
+        ConfigurationError: a key that cannot be one, something that is neither key nor provider, or a
+            provider whose `check_every` is no number of seconds.
     """
     if given is None:
         return StaticKey(None)
     if isinstance(given, Secret):
-        return StaticKey(check_key(given, source=source))
+        return StaticKey(check_key(check_readable(given, source), source=source))
     if callable(given):
         return ProvidedKey(given)
-    kind = "bytes" if isinstance(given, Payload) else type(given).__name__
-    raise ConfigurationError(f"api_key must be str, Secret or a callable that returns one, not {kind}")
+    raise ConfigurationError(
+        f"api_key must be str, Secret or a callable that returns one, not {type(given).__name__}"
+    )

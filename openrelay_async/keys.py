@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import shlex
+import contextlib
+import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -19,9 +20,12 @@ import orjson
 from openrelay_async.client import AsyncClient
 from openrelay_async.errors import ConfigurationError, OpenRelayError
 from openrelay_async.generated.models.api_keys import ApiKeySummary
-from openrelay_async.key_destination import Destination, KeyFile, StoreCommand, Terminal
+from openrelay_async.key_destination import Destination, KeyFile, StoreCommand, Terminal, split_command
+from openrelay_async.key_interrupts import Interrupts
 from openrelay_async.key_providers import CommandKey, FileKey
-from openrelay_async.rotation import RotationError
+from openrelay_async.off_loop import run_off_loop
+from openrelay_async.redaction import Secret
+from openrelay_async.request_path import is_path_id
 from openrelay_async.unset import UNSET
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -113,7 +117,7 @@ def _note(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-async def list_keys(client: AsyncClient, options: argparse.Namespace) -> None:
+async def list_keys(client: AsyncClient, options: argparse.Namespace, _: Interrupts) -> None:
     """Show the keys as a table, or as JSON."""
     keys = [key for key in await client.api_keys.list() if options.all or key.revoked_at is None]
     if options.json:
@@ -160,26 +164,35 @@ def _state(key: ApiKeySummary) -> str:
     return "never" if key.expires_at is None else _day(key.expires_at)
 
 
-async def create_key(client: AsyncClient, options: argparse.Namespace) -> None:
+async def create_key(client: AsyncClient, options: argparse.Namespace, interrupts: Interrupts) -> None:
     """Make a key and store it; one that cannot be stored is revoked again."""
     destination = _find_destination(options)
+    interrupts.hold_back()
     made = await client.api_keys.create(
         name=options.name,
         scopes=options.scope or UNSET,
         expires_in_seconds=options.expires_in or UNSET,
     )
     try:
-        destination.store(made.key.reveal())
+        await run_off_loop(lambda: destination.store(made.key.reveal()))
     except (OSError, ConfigurationError) as error:
         problem = error.message if isinstance(error, ConfigurationError) else str(error.strerror)
+    except asyncio.CancelledError as error:
+        error.add_note(f"The new key {made.id} works, stored or not.")
+        raise
     else:
         _note(f"{made.id} {made.key} was created")
         return
-    await client.api_keys.revoke(made.id)
-    raise ConfigurationError(f"{problem}; the new key {made.id} was revoked")
+    try:
+        await client.api_keys.revoke(made.id)
+    except OpenRelayError as error:
+        answer = error.status or "no answer"
+    else:
+        raise ConfigurationError(f"{problem}; the new key {made.id} was revoked")
+    raise OpenRelayError(f"{problem}; the new key {made.id} could not be revoked ({answer}): do it yourself")
 
 
-async def rotate_key(client: AsyncClient, options: argparse.Namespace) -> None:
+async def rotate_key(client: AsyncClient, options: argparse.Namespace, interrupts: Interrupts) -> None:
     """Replace the key in use by a new one, or finish doing so."""
     if options.resume is not None:
         try:
@@ -193,8 +206,17 @@ async def rotate_key(client: AsyncClient, options: argparse.Namespace) -> None:
             return
         raise ConfigurationError(f"--resume: {problem}")
     destination = _find_destination(options)
+
+    async def store(plaintext: str) -> None:
+        key = Secret(plaintext)
+        del plaintext
+        interrupts.hold_back()
+        await run_off_loop(lambda: destination.store(key.reveal()))
+        # Not where it failed: the new key is revoked first. What is left now takes no time but the grace.
+        interrupts.let_go(stop=options.grace > 0)
+
     rotation = await client.api_keys.rotate(
-        store=destination.store,
+        store=store,
         name=options.name,
         scopes=options.scope,
         expires_in=options.expires_in,
@@ -204,13 +226,15 @@ async def rotate_key(client: AsyncClient, options: argparse.Namespace) -> None:
     _note(f"{rotation.old_key_id} → {rotation.new_key_id}: the old key was revoked")
 
 
-async def revoke_key(client: AsyncClient, options: argparse.Namespace) -> None:
+async def revoke_key(client: AsyncClient, options: argparse.Namespace, _: Interrupts) -> None:
     """Revoke one key."""
+    if not is_path_id(options.id):
+        raise ConfigurationError("revoke takes the id of a key, such as key_…: list shows them")
     await client.api_keys.revoke(options.id)
     _note(f"{options.id} was revoked")
 
 
-_COMMANDS: dict[str, Callable[[AsyncClient, argparse.Namespace], Awaitable[None]]] = {
+_COMMANDS: dict[str, Callable[[AsyncClient, argparse.Namespace, Interrupts], Awaitable[None]]] = {
     "list": list_keys,
     "create": create_key,
     "rotate": rotate_key,
@@ -218,33 +242,56 @@ _COMMANDS: dict[str, Callable[[AsyncClient, argparse.Namespace], Awaitable[None]
 }
 
 
-async def run(options: argparse.Namespace) -> None:
+async def run(options: argparse.Namespace, interrupts: Interrupts) -> None:
     """Carry out a command line that was read."""
     key: FileKey | CommandKey | None = None
     if options.key_file is not None:
         key = FileKey(options.key_file)
     elif options.key_command is not None:
-        key = CommandKey(*shlex.split(options.key_command))
+        key = CommandKey(*split_command(options.key_command, option="--key-command"))
     async with AsyncClient(
         key, base_url=options.base_url, org_id=options.org_id, app_name="openrelay-keys"
     ) as client:
-        await _COMMANDS[options.command](client, options)
+        await _COMMANDS[options.command](client, options, interrupts)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit status: 0 done, 1 refused or failed, 2 a wrong command line, 130 interrupted."""
+    """Return the exit status.
+
+    0 done, 1 refused or failed, 2 a wrong command line, 130 interrupted, also where what could not be left
+    half done was done, 141 the reader of the output went away.
+    """
     options = make_parser().parse_args(argv)
+    interrupts = Interrupts(_note)
+    status = 0
     try:
-        asyncio.run(run(options))
+        asyncio.run(interrupts.guard(run(options, interrupts)))
+        sys.stdout.flush()
     except ConfigurationError as error:
         _note(f"error: {error.message}")
-        return 2
-    except (OpenRelayError, RotationError) as error:
+        status = 2
+    except OpenRelayError as error:
         _note(f"error: {error}")
-        return 1
-    except KeyboardInterrupt:
+        status = 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
-    return 0
+    except BrokenPipeError:
+        # `… | head` has seen enough: no error, and other programs end of the signal without a word.
+        _drop_output()
+        return 141
+    except OSError as error:
+        _drop_output()
+        _note(f"error: the output cannot be written: {error.strerror}")
+        status = 1
+    return 130 if interrupts.count else status
+
+
+def _drop_output() -> None:
+    """Let what is left to be written go nowhere: the interpreter would try again, and complain."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 if __name__ == "__main__":

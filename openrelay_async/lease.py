@@ -9,97 +9,55 @@ from __future__ import annotations
 import asyncio
 import math
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from contextlib import suppress
-from datetime import datetime
 from types import TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from openrelay_async.client_state import finishing
-from openrelay_async.clock import Clock
-from openrelay_async.config import check_seconds
 from openrelay_async.errors import (
     ConfigurationError,
     LeaseError,
     LeaseExpired,
     NotFound,
     OpenRelayError,
+    Unauthenticated,
 )
 from openrelay_async.lease_record import LeaseLine, LeaseRecord, begin_line, ended
-from openrelay_async.pagination import PagedCall
+from openrelay_async.lease_search import CLOCK_MARGIN, Claim, NamedLiving, describe_ids, list_together
+from openrelay_async.lease_terms import LeaseSteps, LeaseTerms
+from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import may_pass
-from openrelay_async.waiting import Living
+from openrelay_async.transport import Transport
 
-C = TypeVar("C", bound=Living)
+C = TypeVar("C", bound=NamedLiving)
 W = TypeVar("W")
+T = TypeVar("T")
 
 CLEANUP_TIMEOUT = 60.0
 """Seconds that a lease tries to find and to terminate what it has created."""
+SEARCH_TIME = 15.0
+"""Seconds after a create without an answer in which its effect may still show up in a list."""
 
-
-@frozen(eq=False)
-class LeaseSteps(Generic[C, W]):
-    """What a lease does at the service."""
-
-    noun: str
-    kind: str
-    name: str
-    org_id: str | None
-    create: Callable[[], Awaitable[C]]
-    """Creates it; each call carries the same idempotency key, where there is one."""
-    is_repeatable: bool
-    """Whether a repeat of `create` gives what an earlier one has created."""
-    find: Callable[[float], Awaitable[C | None]]
-    """Finds what bears the name and was created at or after a Unix time."""
-    wait: Callable[[str, float], Awaitable[W]]
-    """Waits until it can be used, for so many seconds."""
-    terminate: Callable[[str], Awaitable[object]]
-    price: Callable[[C], int | None] | None = None
-    """Its cents an hour."""
-
-
-@frozen
-class LeaseLimits:
-    """When a lease ends by itself."""
-
-    timeout: float
-    """Seconds until it must be usable."""
-    max_duration: float | None = None
-    """Seconds from creation."""
-    max_cost_cents: float | None = None
-
-    def __attrs_post_init__(self) -> None:
-        check_seconds("timeout", self.timeout)
-        if self.max_duration is not None:
-            check_seconds("max_duration", self.max_duration)
-        cost = self.max_cost_cents
-        if cost is not None and not cost > 0:
-            raise ConfigurationError("max_cost_cents must be an amount above 0")
-
-    def seconds(self, cents_an_hour: int | None) -> float:
-        """Return how long a lease at this price may last."""
-        duration = math.inf if self.max_duration is None else self.max_duration
-        if self.max_cost_cents is None or cents_an_hour == 0:
-            return duration
-        if cents_an_hour is None:
-            raise ConfigurationError("max_cost_cents needs a price, and the service has named none")
-        return min(duration, self.max_cost_cents / cents_an_hour * 3600.0)
+_PACE = PollPace(shortest=0.5, longest=8.0, share=0.5)
 
 
 class Lease(Generic[C, W]):
     """A resource for the time of an `async with` block. Each lease is used once."""
 
-    def __init__(
-        self, steps: LeaseSteps[C, W], limits: LeaseLimits, clock: Clock, record: LeaseRecord | None
-    ) -> None:
+    def __init__(self, steps: LeaseSteps[C, W], terms: LeaseTerms, transport: Transport) -> None:
         self.id: str | None = None
         """The id, as soon as it is known."""
         self._steps = steps
-        self._limits = limits
-        self._clock = clock
-        self._record = record
+        self._noun = steps.lifecycle.noun
+        self._terms = terms
+        self._transport = transport
+        self._shared = transport.shared
+        self._clock = transport.shared.clock
+        self._claim = Claim(steps.name, 0.0)
+        self._record = None if terms.record is None else LeaseRecord(terms.record)
         self._line: LeaseLine | None = None
         self._guard: asyncio.Task[None] | None = None
         self._expired: LeaseExpired | None = None
@@ -107,26 +65,37 @@ class Lease(Generic[C, W]):
         self._was_used = False
 
     def __repr__(self) -> str:
-        return f"<Lease of the {self._steps.noun} {self._steps.name!r}, id {self.id}>"
+        return f"<Lease of {self._steps}, id {self.id}>"
 
     async def __aenter__(self) -> W:
         if self._was_used:
             raise RuntimeError("a lease is used once: ask for another")
         self._was_used = True
-        steps, clock = self._steps, self._clock
-        began_at, began = clock.wall(), clock.monotonic()
-        if self._record is not None:
-            self._line = begin_line(str(uuid.uuid4()), steps.kind, steps.name, steps.org_id, began_at)
-            self._record.write(self._line)
-        created = await self._create(began_at)
+        claim = self._claim = Claim(self._steps.name, self._clock.wall())
+        claim.enter(self._shared)
         try:
-            price = steps.price(created) if steps.price else None
-            limit = self._limits.seconds(price)
-            usable = await steps.wait(created.id, min(self._limits.timeout, limit))
+            return await self._begin(claim)
+        except BaseException:
+            claim.leave(self._shared)
+            raise
+
+    async def _begin(self, claim: Claim) -> W:
+        steps, terms, clock = self._steps, self._terms, self._clock
+        claim.before = await self._list_before()
+        if self._record is not None:
+            self._line = self._begin_line(claim)
+            self._record.write(self._line)
+        began = clock.monotonic()
+        created = await self._create()
+        try:
+            self._note(created.id)
+            limit = terms.seconds(steps.price(created) if steps.price else None)
+            usable = await steps.wait(created.id, min(terms.wait_timeout, limit))
             if limit != math.inf:
                 self._start_guard(began + limit - clock.monotonic(), limit)
         except BaseException:
-            await self._end()
+            with suppress(OSError):  # of the record: the error that is raised says more
+                await self._end()
             raise
         return usable
 
@@ -143,6 +112,11 @@ class Lease(Generic[C, W]):
             await self._end()
         except asyncio.CancelledError as another:
             cancelled = another
+        except OSError:
+            if error is None:
+                raise
+        finally:
+            self._claim.leave(self._shared)
         task = asyncio.current_task()
         if self._expired is not None and task is not None and task.uncancel() <= self._cancels_before:
             # The cancellation was the lease's own; one of somebody else's stays one.
@@ -153,92 +127,114 @@ class Lease(Generic[C, W]):
 
     # Creating, and knowing what was created
 
-    async def _create(self, began_at: float) -> C:
+    async def _list_before(self) -> frozenset[str] | None:
+        """Return the ids that bear the name already; `None` if they could not be read.
+
+        It costs a request, shared by leases that begin together, where most creates are answered and need
+        none of it. But after one that is not, nothing else tells its effect from what others have created
+        under the name: the service keeps no mark, and two machines' clocks do not agree to the second. With
+        an idempotency key a repeat tells as well, until the service answers none of those either.
+        """
+        try:
+            listed = await self._list()
+        except OpenRelayError as error:
+            # Without a key, the list alone can tell what was created: no create without it. With one, the
+            # list is a second way to know, and a key that may not read it can still create.
+            is_own = isinstance(error, ConfigurationError | Unauthenticated)
+            if not self._steps.is_repeatable or is_own or self._shared.refusal() is not None:
+                raise
+            return None
+        return frozenset(item.id for item in listed.get(self._steps.name, ()))
+
+    async def _list(self) -> dict[str, list[C]]:
+        steps, kind = self._steps, self._steps.lifecycle.kind
+        return await list_together(self._shared, steps.listed, kind, steps.org_id, self._transport.key_source)
+
+    async def _create(self) -> C:
         """Create it; whatever happens, what was created is known or has been terminated when this ends."""
-        task = asyncio.ensure_future(self._create_and_find(began_at))
-        cancelled: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError as error:
-                # A create that is under way has its answer soon, and only with it can it be undone.
-                cancelled = error
-            except OpenRelayError:
-                break
+        # A create that is under way has its answer soon, and only with it can it be undone.
+        task, cancelled = await _carry_through(self._create_and_find())
         if cancelled is None:
-            return await task
-        if task.exception() is None:
-            await self._end()
-        elif isinstance(task.exception(), LeaseError):
-            await task
+            return task.result()
+        if self.id is not None:
+            with suppress(OSError):
+                await self._end()
+        elif not task.cancelled() and isinstance(task.exception(), LeaseError):
+            task.result()
         raise cancelled
 
-    async def _create_and_find(self, began_at: float) -> C:
-        steps = self._steps
+    async def _create_and_find(self) -> C:
         try:
-            created = await steps.create()
-        except OpenRelayError as error:
-            found = await self._look_for(error, began_at) if error.maybe_applied else None
-            if found is None:
-                self._note_end()
+            created = await self._steps.create(self._terms.wait_for_capacity)
+        except Exception as error:
+            if not isinstance(error, OpenRelayError) or not error.maybe_applied:
+                with suppress(OSError):
+                    self._note_end()
                 raise
-            created = found
-        except Exception:
-            self._note_end()
-            raise
+            with finishing():
+                created = await self._look_for(error)
         self.id = created.id
-        if self._record is not None and self._line is not None:
-            self._line = evolve(self._line, id=created.id)
-            self._record.write(self._line)
+        self._claim.settle(self._shared, created.id)
         return created
 
-    async def _look_for(self, error: OpenRelayError, began_at: float) -> C | None:
-        """Return what an ambiguous create has created, `None` if it certainly has created nothing.
+    async def _look_for(self, error: OpenRelayError) -> C:
+        """Return what an ambiguous create has created.
 
         Raises:
-            LeaseError: nobody knows.
+            LeaseError: it is not there, or nobody knows which one it is. It may show up later, so that it was
+                not created is never certain.
         """
-        steps, clock = self._steps, self._clock
-        deadline, pause = clock.monotonic() + CLEANUP_TIMEOUT, 0.5
-        while clock.monotonic() < deadline:
-            if steps.is_repeatable:
+        steps, clock, claim = self._steps, self._clock, self._claim
+        began, repeats = clock.monotonic(), steps.is_repeatable
+        while True:
+            if repeats:
                 try:
-                    return await steps.create()
+                    return await steps.create(None)
                 except OpenRelayError as repeated:
-                    if not repeated.maybe_applied and not may_pass(repeated):
-                        return None
+                    # A refusal of the repeat says nothing about the first: a key may have been revoked since.
+                    repeats = may_pass(repeated) or repeated.status == 409
+            found: list[C] = []
             try:
-                # Clocks differ a little; the service's times have whole seconds at worst.
-                return await steps.find(began_at - 5.0)
+                found = claim.candidates(await self._list())
             except OpenRelayError as failure:
-                if not may_pass(failure):
-                    break
-            await clock.sleep(pause)
-            pause = min(2 * pause, 8.0)
-        raise LeaseError(
-            f"creating the {steps.noun} {steps.name!r} may have succeeded, and it cannot be looked for: "
-            "terminate it by hand if it is there",
-        )._with(
+                limit = CLEANUP_TIMEOUT if may_pass(failure) and self._shared.refusal() is None else 0.0
+                problem = "and it cannot be looked for: terminate it by hand if it is there"
+            else:
+                if len(found) == 1 and claim.can_tell(self._shared):
+                    return found[0]
+                limit = SEARCH_TIME
+                problem = f"but nothing new has shown up in {limit:.0f} s: look for it by hand"
+            elapsed = clock.monotonic() - began
+            if elapsed >= limit:
+                claim.give_up(self._shared)
+                raise self._unknown(error, problem, [item.id for item in found]) from error
+            await clock.sleep(_PACE.interval(elapsed, 1, None) * clock.uniform(0.9, 1.1))
+
+    def _unknown(self, error: OpenRelayError, problem: str, candidates: list[str]) -> LeaseError:
+        if candidates:
+            shown = describe_ids(candidates)
+            problem = f"and what it created cannot be told from what others did: none of {shown} was ended"
+        unknown = LeaseError(f"creating {self._steps} may have succeeded, {problem}")._with(
             **{name: getattr(error, name) for name in OpenRelayError.FIELDS},
-            resource_name=steps.name,
-        ) from error
+            resource_id=candidates[0] if len(candidates) == 1 else "",
+            resource_name=self._steps.name,
+        )
+        if candidates:
+            unknown.details = {**error.details, "candidates": candidates}
+        return unknown
 
     # Ending
 
     async def _end(self) -> None:
         """Terminate; no cancellation stops it, and it ends within `CLEANUP_TIMEOUT`."""
-        if self.id is None:
-            return
-        task = asyncio.ensure_future(self._terminate(self.id))
         cancelled: asyncio.CancelledError | None = None
-        while not task.done():
-            try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError as error:
-                cancelled = error
-            except OpenRelayError:
-                break
-        await task
+        if self.id is not None:
+            task, cancelled = await _carry_through(self._terminate(self.id))
+            if task.cancelled():
+                # A loop that ends cancels all of its tasks, those of leases too, but each of them once.
+                task, cancelled = await _carry_through(self._terminate(self.id))
+            task.result()
+        self._note_end()
         if cancelled is not None:
             raise cancelled
 
@@ -254,7 +250,7 @@ class Lease(Generic[C, W]):
                 pass
             except OpenRelayError as error:
                 # A conflict passes too: what is still being deployed may be terminated a moment later.
-                if clock.monotonic() + pause < deadline and (may_pass(error) or error.status == 409):
+                if clock.monotonic() + pause < deadline and self._may_end_later(error):
                     await clock.sleep(max(pause, error.retry_after or 0.0))
                     pause = min(2 * pause, 8.0)
                     continue
@@ -262,20 +258,48 @@ class Lease(Generic[C, W]):
             break
         if failure is None:
             self.id = None
-            self._note_end()
             return
         raise LeaseError(
-            f"the {self._steps.noun} {resource_id} ({self._steps.name!r}) could not be terminated and may "
-            f"still run: {failure.message}",
+            f"the {self._noun} {resource_id} ({self._steps.name!r}) could not be terminated and may still "
+            f"run: {failure.message}",
         )._with(
             **{name: getattr(failure, name) for name in OpenRelayError.FIELDS},
             resource_id=resource_id,
             resource_name=self._steps.name,
         ) from failure
 
+    def _may_end_later(self, error: OpenRelayError) -> bool:
+        with finishing():
+            # A client that is closed stays so.
+            if self._shared.refusal() is not None:
+                return False
+        return may_pass(error) or error.status == 409
+
+    # The record on disk
+
+    def _begin_line(self, claim: Claim) -> LeaseLine:
+        steps, patience = self._steps, self._terms.wait_for_capacity or 0.0
+        latest = claim.began_at + patience + CLOCK_MARGIN
+        return begin_line(
+            str(uuid.uuid4()),
+            steps.lifecycle.kind,
+            steps.name,
+            steps.org_id,
+            claim.began_at,
+            before=None if claim.before is None else sorted(claim.before),
+            latest=None if latest == math.inf else latest,
+        )
+
+    def _note(self, resource_id: str) -> None:
+        if self._record is not None and self._line is not None:
+            self._line = evolve(self._line, id=resource_id)
+            self._record.write(self._line)
+
     def _note_end(self) -> None:
         if self._record is not None and self._line is not None:
             self._record.write(ended(self._line))
+
+    # Limits
 
     def _start_guard(self, seconds: float, limit: float) -> None:
         task = asyncio.current_task()
@@ -287,7 +311,7 @@ class Lease(Generic[C, W]):
         async def guard() -> None:
             await self._clock.sleep(max(seconds, 0.0))
             self._expired = LeaseExpired(
-                f"the lease of the {self._steps.noun} {self.id} ended after {limit:.0f} s, its limit"
+                f"the lease of the {self._noun} {self.id} ended after {limit:.0f} s, its limit"
             )
             task.cancel()
             # Not only when the block has ended: it may be busy, and this costs by the second.
@@ -298,24 +322,15 @@ class Lease(Generic[C, W]):
         self._guard = asyncio.ensure_future(guard())
 
 
-class _Named(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def created_at(self) -> datetime | None: ...
-
-
-N = TypeVar("N", bound=_Named)
-
-
-async def find_named(call: PagedCall[N], name: str, since: float) -> N | None:
-    """Return what bears the name and was created at or after a Unix time, if it has not ended."""
-    async for item in call:
-        made_at = item.created_at
-        if item.name == name and item.status != "terminated" and made_at and made_at.timestamp() >= since:
-            return item
-    return None
+async def _carry_through(
+    work: Coroutine[object, object, T],
+) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
+    """Run to its end what no cancellation of the caller may stop; return it, and the cancellation, if any."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return task, cancelled

@@ -31,6 +31,10 @@ class LeaseLine:
     """Tells a process from a later one with the same number; `None` where the system does not say."""
     id: str | None = None
     ended: bool = False
+    before: list[str] | None = None
+    """Ids that bore the name before the create: none of them is the lease's. `None`: not known."""
+    latest: float | None = None
+    """Unix time by which it was created, if it was; `None`: not known."""
 
     def is_running(self) -> bool:
         """Return whether the process that has the lease is alive, as far as this machine can tell."""
@@ -48,10 +52,30 @@ class LeaseLine:
         return True
 
 
-def begin_line(lease: str, kind: str, name: str, org_id: str | None, began_at: float) -> LeaseLine:
+def begin_line(
+    lease: str,
+    kind: str,
+    name: str,
+    org_id: str | None,
+    began_at: float,
+    *,
+    before: list[str] | None = None,
+    latest: float | None = None,
+) -> LeaseLine:
     """Return the first line of a lease of this process."""
     pid = os.getpid()
-    return LeaseLine(lease, kind, name, org_id, began_at, socket.gethostname(), pid, _process_start(pid))
+    return LeaseLine(
+        lease,
+        kind,
+        name,
+        org_id,
+        began_at,
+        socket.gethostname(),
+        pid,
+        _process_start(pid),
+        before=before,
+        latest=latest,
+    )
 
 
 def _process_start(pid: int) -> str | None:
@@ -89,6 +113,10 @@ class LeaseRecord:
             if not line.ended:
                 leases[line.lease] = line
         return list(leases.values())
+
+    def read_ids(self) -> set[str]:
+        """Return the ids of all leases, also of those that have ended."""
+        return {line.id for line in self._lines() if line.id is not None}
 
     def _lines(self) -> Iterator[LeaseLine]:
         if not self.path.exists():

@@ -13,10 +13,17 @@ from collections.abc import Awaitable, Callable
 from attrs import frozen
 
 from openrelay_async.client import AsyncClient
-from openrelay_async.errors import NotFound, OpenRelayError
+from openrelay_async.errors import LeaseError, NotFound, OpenRelayError
 from openrelay_async.lease import Lease as Lease
-from openrelay_async.lease import find_named
 from openrelay_async.lease_record import LeaseLine, LeaseRecord, ended
+from openrelay_async.lease_search import (
+    CLOCK_MARGIN,
+    NamedLiving,
+    describe_ids,
+    list_by_name,
+    was_created_within,
+)
+from openrelay_async.pagination import PagedCall
 
 
 @frozen
@@ -49,7 +56,7 @@ async def sweep(client: AsyncClient, record: str | os.PathLike[str]) -> list[Swe
             continue
         resource_id, error = line.id, None
         try:
-            resource_id = line.id or await _find(client, line)
+            resource_id = line.id or await _find(client, line, leases.read_ids())
             if resource_id is not None:
                 await _terminator(client, line.kind)(resource_id)
         except NotFound:
@@ -66,13 +73,33 @@ def _terminator(client: AsyncClient, kind: str) -> Callable[[str], Awaitable[obj
     return client.clusters.terminate if kind == "clusters" else client.vms.terminate
 
 
-async def _find(client: AsyncClient, line: LeaseLine) -> str | None:
-    since = line.began_at - 5.0
+async def _find(client: AsyncClient, line: LeaseLine, known: set[str]) -> str | None:
+    """Return the id of what a lease has created that crashed before it knew the id, `None` if it did not.
+
+    Args:
+        known: ids of other leases, which it is not.
+
+    Raises:
+        LeaseError: it cannot be told which of several it is.
+    """
+    listed: PagedCall[NamedLiving]
     if line.kind == "clusters":
-        cluster = await find_named(client.clusters.list(org_id=line.org_id), line.name, since)
-        return cluster.id if cluster else None
-    if line.kind == "pods":
-        pod = await find_named(client.pods.list(), line.name, since)
-        return pod.id if pod else None
-    vm = await find_named(client.vms.list(org_id=line.org_id), line.name, since)
-    return vm.id if vm else None
+        listed = client.clusters.list(org_id=line.org_id)
+    elif line.kind == "pods":
+        listed = client.pods.list()
+    else:
+        listed = client.vms.list(org_id=line.org_id)
+    # Without knowing what was there before, the time must tell; the service's has whole seconds at worst.
+    margin, excluded = (5.0, known) if line.before is None else (CLOCK_MARGIN, {*known, *line.before})
+    ids = [
+        item.id
+        for item in (await list_by_name(listed)).get(line.name, ())
+        if item.id not in excluded and was_created_within(item, line.began_at - margin, line.latest)
+    ]
+    if len(ids) > 1:
+        raise LeaseError(
+            f"what the crashed lease {line.name!r} created cannot be told from what others did: none of "
+            f"{describe_ids(ids)} was ended",
+            details={"candidates": ids},
+        )._with(resource_name=line.name)
+    return ids[0] if ids else None

@@ -58,13 +58,13 @@ class Lifecycle:
     """The field that says why it is in its state."""
     default: str = field(default="")
 
-    def goal(self, name: str) -> Goal:
+    def goal(self, name: object) -> Goal:
         """Return the goal of this name.
 
         Raises:
             ValueError: there is none.
         """
-        goal = self.goals.get(name)
+        goal = self.goals.get(name) if isinstance(name, str) else None
         if goal is None:
             known = ", ".join(repr(goal) for goal in self.goals)
             raise ValueError(f"until must be one of {known} for a {self.noun}, not {name!r}")

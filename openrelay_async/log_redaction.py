@@ -6,7 +6,7 @@ import logging
 import traceback
 from collections.abc import Iterable
 
-from openrelay_async.redaction import Secret, scrub_text
+from openrelay_async.redaction import Secret, conceal, scrub_text
 
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -15,11 +15,31 @@ class RedactionFilter(logging.Filter):
     """Lets every record through, with what looks like a credential replaced."""
 
     def __init__(self, known: Iterable[str | Secret] = ()) -> None:
+        """Take secrets to find whatever they look like.
+
+        Raises:
+            TypeError: one is neither `str` nor `Secret`.
+        """
         super().__init__()
-        self._known = tuple(Secret(secret) for secret in known)
+        self._known: tuple[Secret, ...] = ()
+        # Concealed before anything can fail, here and below: a traceback shows these frames.
+        concealed = [conceal(secret) for secret in known]
+        del known
+        self.add(concealed)
 
     def __repr__(self) -> str:
         return f"RedactionFilter({len(self._known)} known secrets)"
+
+    def add(self, known: Iterable[str | Secret]) -> None:
+        """Find these too from now on.
+
+        Raises:
+            TypeError: one is neither `str` nor `Secret`.
+        """
+        concealed = [conceal(secret) for secret in known]
+        del known
+        secrets = [Secret(secret) for secret in concealed]
+        self._known += tuple(secret for secret in secrets if secret not in self._known)
 
     def filter(self, record: logging.LogRecord) -> bool:
         try:
@@ -50,18 +70,29 @@ def install_redaction(logger: logging.Logger, *, known: Iterable[str | Secret] =
     install_redaction(logging.getLogger())
 
     A logger's own filter sees only what is logged with it, not what its children pass up; its handlers see
-    both. Handlers that are added later are not covered: call it again then, it installs nothing twice. Nor
-    are those that make their own text of a traceback, such as rich's: they do not ask for the record's.
+    both. Handlers that are added later are not covered: call it again then. It installs nothing twice: the
+    filter that is there learns of the secrets that are new. Nor are handlers covered that make their own
+    text of a traceback, such as rich's: they do not ask for the record's.
 
     Args:
         logger: usually the root logger.
         known: secrets to find whatever they look like.
 
     Returns:
-        The filter, for `removeFilter`.
+        The filter, for `removeFilter`: the one that was there, if there was one.
+
+    Raises:
+        TypeError: one of the secrets is neither `str` nor `Secret`.
     """
-    redaction = RedactionFilter(known)
-    for target in (logger, *logger.handlers):
+    concealed = [conceal(secret) for secret in known]
+    del known
+    fresh = RedactionFilter(concealed)
+    targets = (logger, *logger.handlers)
+    present = [each for target in targets for each in target.filters if isinstance(each, RedactionFilter)]
+    for each in present:
+        each.add(concealed)
+    redaction = present[0] if present else fresh
+    for target in targets:
         if not any(isinstance(each, RedactionFilter) for each in target.filters):
             target.addFilter(redaction)
     return redaction

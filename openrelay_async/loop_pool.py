@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import cast
 
 import aiohttp
+from multidict import CIMultiDict
 
 from openrelay_async.attempt_timer import Limits
 from openrelay_async.config import PoolLimits
@@ -41,6 +42,7 @@ class LoopPool:
         "_idle",
         "connector",
         "exchange",
+        "headers",
         "limits",
         "loop",
         "running",
@@ -79,9 +81,10 @@ class LoopPool:
             # aiohttp would take another one as soon as aiodns is installed.
             resolver=OffLoopResolver(),
         )
+        self.headers = CIMultiDict(headers)
+        # Not the session's: it would send them to a proxy too, with the request for a tunnel.
         self.session = aiohttp.ClientSession(
             connector=self.connector,
-            headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=NO_LIMIT,
             auto_decompress=False,
@@ -90,7 +93,7 @@ class LoopPool:
         # aiohttp would send GET, PUT and DELETE a second time by itself when a kept connection breaks:
         # hooks would not see it, and a limit of one attempt would be two requests.
         self.session._retry_connection = False
-        self.exchange = Exchange(self.session, self.connector)
+        self.exchange = Exchange(self.session, self.connector, self.headers)
         _close_with_generators(self)
         self._anchor = _hold(_Anchor(self, weakref.ref(owner)))
 

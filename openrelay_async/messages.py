@@ -19,6 +19,28 @@ NO_HEADERS: Mapping[str, str] = {}
 SHORTEST_SCRUBBED = 6
 """Characters from which on a secret argument is taken out of the texts of an error."""
 
+_PLAIN_HEADERS = frozenset(
+    {
+        *("accept", "accept-encoding", "accept-language", "content-encoding", "content-length"),
+        *("content-type", "user-agent", "idempotency-key", "cache-control", "prefer", "range"),
+        *("if-match", "if-none-match"),
+        *("x-request-id", "x-correlation-id", "traceparent", "tracestate"),
+    }
+)
+"""Headers whose values are no secrets, and are wanted in an error that names them."""
+_PLAIN_VALUES = ("application/", "text/", "multipart/")
+
+
+def find_header_secrets(headers: Mapping[str, str]) -> list[Secret]:
+    """Return the values that may be secrets: what a caller adds to requests is often a token."""
+    return [
+        Secret(value)
+        for name, value in headers.items()
+        if len(value) >= SHORTEST_SCRUBBED
+        and name.lower() not in _PLAIN_HEADERS
+        and not value.lower().startswith(_PLAIN_VALUES)
+    ]
+
 
 # Not frozen, though nobody changes them: a frozen instance costs three times as much to make, and these two
 # are made for every request.
@@ -53,6 +75,7 @@ class HttpRequest:
         """
         given = [value for _, value in self.query if isinstance(value, Secret)]
         given += () if self.body is None else self.body.secrets
+        given += find_header_secrets(self.headers)
         return [secret for secret in given if len(secret.reveal()) >= SHORTEST_SCRUBBED]
 
     def can_repeat(self) -> bool:
@@ -76,6 +99,8 @@ class HttpResponse:
     """Case-insensitive."""
     body: Payload
     stream: BodyStream | None = field(default=None, repr=False)
+    attempts: int = 0
+    """Number of the attempt that this answers, from 1."""
 
 
 class AttemptFailure(NamedTuple):

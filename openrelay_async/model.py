@@ -103,7 +103,7 @@ class ApiModel:
             StructureError: `raw` is not what the API description says; it names the field, never a value.
         """
         try:
-            return structure(dict(raw), cls)
+            return structure(_as_decoded(raw), cls)
         except StructureError as error:
             path, problem = error.path, error.problem
         del raw  # it may hold secrets, and a traceback shows this frame
@@ -133,18 +133,22 @@ class ApiModel:
         def __init__(self, **values: object) -> None:
             cls = type(self)
             put = object.__setattr__
+            problem = ""
             put(self, "extra", values.pop("extra", NOTHING_EXTRA))
             for field in cls.wire_fields:
-                name, kind = field[0], field[2]
+                name = field[0]
                 if name in values:
-                    value = values.pop(name)
-                    put(self, name, conceal(value) if "secret" in kind else value)
+                    put(self, name, conceal(values.pop(name)) if "secret" in field[2] else values.pop(name))
                 elif name in cls.field_defaults:
                     put(self, name, _default_of(cls, field)())
                 else:
-                    raise TypeError(f"{cls.__name__} needs the argument {name!r}")
-            if values:
-                raise TypeError(f"{cls.__name__} has no field {', '.join(sorted(values))}")
+                    problem = f"{cls.__name__} needs the argument {name!r}"
+                    break
+            if values and not problem:
+                problem = f"{cls.__name__} has no field {', '.join(sorted(values))}"
+            if problem:
+                del values  # secrets may be among what was not reached, and a traceback shows this frame
+                raise TypeError(problem)
 
         def __setattr__(self, name: str, value: object) -> None:
             raise FrozenInstanceError
@@ -157,9 +161,9 @@ class ApiModel:
 
     def __repr__(self) -> str:
         fields = [f"{name}={value!r}" for name, value in self._shown()]
-        if self.extra:
+        if extra := getattr(self, "extra", None):
             # Nobody has said that they are no secrets.
-            fields.append(f"extra=<{', '.join(sorted(self.extra))}>")
+            fields.append(f"extra=<{', '.join(sorted(extra))}>")
         return f"{type(self).__name__}({', '.join(fields)})"
 
     def _repr_html_(self) -> str:
@@ -170,7 +174,8 @@ class ApiModel:
 
     def _shown(self) -> Iterator[tuple[str, object]]:
         for attribute, _, _, _, _ in self.wire_fields:
-            value = getattr(self, attribute)
+            # `None` also in a model that is half made: the traceback of its constructor shows it.
+            value = getattr(self, attribute, None)
             if value is not None and value is not UNSET and value != [] and value != {}:
                 yield attribute, value
 
@@ -187,6 +192,10 @@ class ApiModel:
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restore, (type(self), self._values(), dict(self.extra))
+
+
+def _as_decoded(raw: object) -> object:
+    return dict(raw) if isinstance(raw, Mapping) else raw
 
 
 def _restore(model: type[ApiModel], values: tuple[object, ...], extra: dict[str, object]) -> ApiModel:

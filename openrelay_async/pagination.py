@@ -14,6 +14,8 @@ from openrelay_async.errors import ApiError, BadRequest, Gone, PaginationError, 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from openrelay_async.operation import Operation
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -48,8 +50,11 @@ class PagedCall(Generic[T_co]):
 
     `await` gives every item as a list, `async for` streams them in constant memory, `pages()` gives one
     `Page` after the other, `first()` the first item or `None`. Each use starts from the beginning (or the
-    `cursor` that the call was made with). `next_cursor` follows the use that runs: a list that broke off
-    can be resumed from it.
+    `cursor` that the call was made with).
+
+    `next_cursor` follows the use that runs, page by page, so that a list that broke off can be resumed: it
+    asks for the first page that was not read. Who leaves in the middle of a page has had it as a whole:
+    `pages()` lets a list be left between two of them.
     """
 
     __slots__ = ("_cursor", "_fetch", "_max_items", "_operation", "_prefetch", "next_cursor")
@@ -58,7 +63,7 @@ class PagedCall(Generic[T_co]):
         self,
         fetch: FetchPage[T_co],
         *,
-        operation: str,
+        operation: Operation,
         cursor: str | None = None,
         max_items: int | None = None,
         prefetch: bool = False,
@@ -77,7 +82,7 @@ class PagedCall(Generic[T_co]):
         self.next_cursor = cursor
 
     def __repr__(self) -> str:
-        return f"<PagedCall {self._operation}: await it for a list, or iterate with `async for`>"
+        return f"<PagedCall {self._operation.id}: await it for a list, or iterate with `async for`>"
 
     def __await__(self) -> Generator[object, None, list[T_co]]:
         return self._collect().__await__()
@@ -136,8 +141,9 @@ class PagedCall(Generic[T_co]):
                     raise self._broken("the service gave the same cursor twice", following, yielded)
                 if self._max_items is not None and yielded + len(page.items) >= self._max_items:
                     items = page.items[: self._max_items - yielded]
+                    # Where the page was cut, its own cursor: from it nothing is lost.
                     self.next_cursor = following if len(items) == len(page.items) else cursor
-                    yield Page(items, following)
+                    yield Page(items, self.next_cursor)
                     return
                 if following is not None and self._prefetch:
                     upcoming = asyncio.ensure_future(self._read(following, yielded + len(page.items)))
@@ -166,7 +172,13 @@ class PagedCall(Generic[T_co]):
     def _broken(
         self, message: str, cursor: str, yielded: int, cause: ApiError | None = None
     ) -> PaginationError:
-        error = PaginationError(f"{message} (after {yielded} items)", operation=self._operation)
+        operation = self._operation
+        error = PaginationError(
+            f"{message} (after {yielded} items)",
+            operation=operation.id,
+            method=operation.http_method,
+            path=operation.path,
+        )
         if cause is not None:
             error._with(
                 **{name: getattr(cause, name) for name in ApiError.FIELDS if name != "maybe_applied"},

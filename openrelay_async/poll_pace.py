@@ -27,7 +27,8 @@ class PollPace:
             longest: what the waits have asked for instead of `longest`.
         """
         limit = self.longest if longest is None else longest
-        return max(min(limit, max(self.shortest, quiet * self.share)), self.page_gap * pages)
+        gaps = self.page_gap * pages if pages > 1 else 0.0
+        return max(min(limit, max(self.shortest, quiet * self.share)), gaps)
 
     def after_failure(self, interval: float, failures: int, longest: float | None) -> float:
         """Return the seconds to wait when so many looks in a row have failed."""

@@ -65,7 +65,7 @@ def one_page(operation: Operation, read: Callable[[], Awaitable[list[R]]]) -> Ca
     async def fetch(_: str | None) -> Page[R]:
         return Page(await read(), None)
 
-    return lambda _: PagedCall(fetch, operation=operation.id)
+    return lambda _: PagedCall(fetch, operation=operation)
 
 
 def may_pass(error: OpenRelayError) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from openrelay_async.config import check_headers
+from openrelay_async.config import check_headers, merge_headers
 from openrelay_async.messages import HttpRequest, HttpResponse
 from openrelay_async.operation import Operation
 from openrelay_async.responses import encode_json_body
@@ -28,22 +28,38 @@ def make_raw_request(
     params: Mapping[str, object] | None,
     headers: Mapping[str, str] | None,
     idempotency_key: str | None,
-) -> HttpRequest:
-    """Return the request for `AsyncClient.request`.
+) -> HttpRequest | Exception:
+    """Return the request for `AsyncClient.request`, or the error to raise instead.
 
-    Raises:
-        ValueError: no HTTP method, or a path that is not one on this service.
-        TypeError: a body or parameter that JSON or a query cannot have.
+    It is returned, and without its traceback, because the frames that find it hold what was given:
+
+    * `ValueError`: no HTTP method, or a path that is not one on this service.
+    * `TypeError`: a body or parameter that JSON or a query cannot have.
     """
+    try:
+        return _make_request(method, path, json, params, headers, idempotency_key)
+    except Exception as error:
+        error.__cause__ = error.__context__ = None
+        return error.with_traceback(None)
+
+
+def _make_request(
+    method: str,
+    path: str,
+    json: object,
+    params: Mapping[str, object] | None,
+    headers: Mapping[str, str] | None,
+    idempotency_key: str | None,
+) -> HttpRequest:
     method = _check_method(method)
     _check_path(path)
     extra = check_headers(headers, name="headers")
     if idempotency_key is not None:
         extra["Idempotency-Key"] = check_idempotency_key(idempotency_key)
     payload = None
-    if json is not UNSET:
+    if json is not None and json is not UNSET:
         payload = encode_json_body(encode_json(json, "json"))
-        extra.setdefault("Content-Type", "application/json")
+        extra = merge_headers({"Content-Type": "application/json"}, extra)
     _check_mapping("params", params)
     given = {name: value for name, value in (params or {}).items() if value is not None}
     query = [(name, _encode_parameter, value) for name, value in given.items()]
@@ -101,11 +117,17 @@ def _encode_parameter(value: object, name: str) -> object:
 
 
 def read_raw_answer(response: HttpResponse) -> object:
-    """Return an answer's JSON value, its text if it is something else, `None` if it is empty."""
-    if not response.body.data:
+    """Return an answer's JSON value, its text if it is something else, its bytes if it is no text either.
+
+    `None` if it is empty.
+    """
+    data = response.body.data
+    if not data:
         return None
-    try:
-        value: object = orjson.loads(response.body.data)
-    except orjson.JSONDecodeError:
-        return response.body.data.decode(errors="replace")
-    return value
+    for read in (orjson.loads, bytes.decode):
+        try:
+            value: object = read(data)
+        except ValueError:
+            continue
+        return value
+    return data

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Never, Self, SupportsIndex, overload
 
@@ -16,6 +17,20 @@ from openrelay_async.unset import Unset
 
 SHORTEST_SHOWN = 24
 """Secrets shorter than this show nothing of themselves: prefix and fingerprint would give too much away."""
+
+LONGEST_TEXT = 500
+"""Characters kept of any text from the service in an error."""
+
+LONGEST_WORD = 100
+"""Characters kept of an error's code and request id: the real ones are words such as `NAME_TAKEN`."""
+
+_LONGEST_READ = 16 * 1024
+_LONGEST_SEARCHED = 8 * 1024
+_DOUBTFUL_END = 96
+"""Characters: 15 of a secret, each escaped, are not found as its beginning."""
+
+_CONTROL_CHARACTERS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+"""What a terminal or a log would obey, or could not write. Line ends stay: a message may have lines."""
 
 _PREFIX_LENGTH = 7
 _FINGERPRINT_LENGTH = 12
@@ -198,21 +213,65 @@ def scrub_text(text: str, known: Iterable[Secret] = ()) -> str:
 
     Args:
         text: any text, for example a message from the service that echoes what was sent.
-        known: secrets in use, found whatever they look like.
+        known: secrets in use, found whatever they look like: also escaped as in JSON or a URL, and the
+            beginning of one that was cut.
     """
-    for secret in known:
-        if secret and secret._plaintext is not None and secret._plaintext in text:
-            text = text.replace(secret._plaintext, repr(secret))
+    text = _replace(text, _find_known(text, known))
+    return _replace(text, _find_shapes(text))
+
+
+_Place = tuple[int, int, str]
+"""Begin and end of what must not be shown, and what is shown instead."""
+
+
+def _find_known(text: str, known: Iterable[Secret]) -> list[_Place]:
+    secrets = [secret for secret in known if secret and secret._plaintext is not None]
+    if not text or not secrets:
+        return []
+    with importing:
+        from openrelay_async.echoes import find_echoes  # most programs meet no text that has to be searched
+    places = find_echoes(text, [secret.reveal() for secret in secrets])
+    return [(begin, end, repr(secrets[which])) for begin, end, which in places]
+
+
+def _find_shapes(text: str) -> list[_Place]:
     with importing:
         from openrelay_async.key_shapes import find_credentials  # its expressions take long to compile
-    places = find_credentials(text)
+    return [(begin, end, _REDACTED) for begin, end in find_credentials(text)]
+
+
+def _replace(text: str, places: list[_Place]) -> str:
     if not places:
         return text
     parts, at = [], 0
-    for begin, end in places:
-        parts += [text[at:begin], _REDACTED]
+    for begin, end, mask in places:
+        parts += [text[at:begin], mask]
         at = end
     return "".join([*parts, text[at:]])
+
+
+def clean_text(text: str, known: Iterable[Secret]) -> str:
+    """Return a text of the service as it may stand in an error: scrubbed, free of control characters, cut."""
+    # In this order: what is cut before it is looked for may be a secret that is not found.
+    read = text[:_LONGEST_READ]
+    places = _find_known(read, known)
+    shown = _replace(_end_safely(read, places, len(text)), places)
+    searched = shown[:_LONGEST_SEARCHED]
+    places = _find_shapes(searched)
+    shown = _replace(_end_safely(searched, places, len(shown)), places)
+    return re.sub(_CONTROL_CHARACTERS, " ", shown)[:LONGEST_TEXT]
+
+
+def _end_safely(part: str, places: list[_Place], whole: int) -> str:
+    """Return a text that was cut without its end: what is left there of a secret can be too short to find."""
+    if len(part) == whole:
+        return part
+    return part[: max(len(part) - _DOUBTFUL_END, places[-1][1] if places else 0)]
+
+
+def clean_word(text: str, known: Iterable[Secret], *, longest: int = LONGEST_WORD) -> str:
+    """Return a text that is meant to be one word, fit to stand in the one line of an error."""
+    return " ".join(clean_text(text, known).split())[:longest]
 
 
 scrub = scrub_text

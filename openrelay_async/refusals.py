@@ -8,8 +8,10 @@ from openrelay_async.errors import PermissionDenied, Unauthenticated
 from openrelay_async.key_access import KeyAccess
 from openrelay_async.messages import HttpRequest
 from openrelay_async.operation import Operation
-from openrelay_async.redaction import Secret
+from openrelay_async.redaction import LONGEST_TEXT, Secret
 from openrelay_async.scope_rules import allows
+
+_LONGEST_REASON = 400
 
 _WHY_REFUSED = {
     "REVOKED_API_KEY": "was revoked",
@@ -79,5 +81,9 @@ def _organization_of(request: HttpRequest) -> str | None:
 
 
 def _add(error: Unauthenticated | PermissionDenied, reason: str) -> None:
-    if reason and reason not in error.message:
-        error._with(message=f"{error.message}; {reason}" if error.message else reason)
+    if not reason or reason in error.message:
+        return
+    # The service's words give way: they may be any, and the reason is what a reader needs.
+    reason = reason[:_LONGEST_REASON]
+    said = error.message[: LONGEST_TEXT - len(reason) - 2]
+    error._with(message=f"{said}; {reason}" if said else reason)

@@ -121,8 +121,12 @@ class Calls(Protocol):
         """Return the organization's id: the given one, or the client's."""
         ...
 
-    def without_retries(self) -> Calls:
-        """Return the same calls with one request each: a poll that failed is made up for by the next."""
+    def for_polls(self) -> Calls:
+        """Return the same calls as polls make them.
+
+        One request each, for one that failed is made up for by the next; and within the client's own time
+        limits, for all its views share their polls.
+        """
         ...
 
 

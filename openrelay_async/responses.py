@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import TypeGuard
 
@@ -18,34 +17,34 @@ from openrelay_async.errors import (
     error_class_for,
 )
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse
-from openrelay_async.redaction import Payload, Secret, scrub_text
+from openrelay_async.redaction import Payload, Secret, clean_text, clean_word
 from openrelay_async.retry import CAPACITY_CODES, NOTHING_DONE_CODES
-
-LONGEST_TEXT = 500
-"""Characters kept of any text from the service in an error."""
-
-LONGEST_CODE = 100
-"""Characters kept of an error's code and request id: the real ones are words such as `NAME_TAKEN`."""
-
-_CONTROL_CHARACTERS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
-"""What a terminal or a log would obey, or could not write. Line ends stay: a message may have lines."""
 
 _MOST_DETAILS = 32
 
 
-def invalid_response(message: str, request: HttpRequest, response: HttpResponse) -> InvalidResponse:
-    """Return the error of an answer that does not keep to the API description."""
+def invalid_response(
+    message: str, request: HttpRequest, response: HttpResponse, known: Iterable[Secret]
+) -> InvalidResponse:
+    """Return the error of an answer that does not keep to the API description.
+
+    Args:
+        message: what is wrong; it may name a property of the answer.
+        known: the secrets in use, which no text may show.
+    """
     operation = request.operation
+    secrets = tuple(known)
     request_id = response.headers.get("X-Request-Id")
     return InvalidResponse(
-        message,
+        clean_text(message, secrets),
         status=response.status,
-        request_id=None if request_id is None else _clean_word(request_id, ()),
+        request_id=None if request_id is None else clean_word(request_id, secrets),
         operation=operation.id,
         method=operation.http_method,
         path=operation.path,
         idempotency_key=request.idempotency_key,
         maybe_applied=not request.changes_nothing() and response.status < 300,
+        attempts=response.attempts,
     )
 
 
@@ -92,16 +91,7 @@ def parse_error_body(response: HttpResponse, known: Iterable[Secret] = ()) -> Er
 
 def _clean_code(code: object, known: tuple[Secret, ...]) -> str | None:
     text = _text(code)
-    return None if text is None else _clean_word(text, known)
-
-
-def _clean_word(text: str, known: tuple[Secret, ...]) -> str:
-    """Return a text that is meant to be one word, fit to stand in the one line of an error."""
-    return " ".join(_clean_text(text, known).split())[:LONGEST_CODE]
-
-
-def _clean_text(text: str, known: tuple[Secret, ...]) -> str:
-    return re.sub(_CONTROL_CHARACTERS, " ", scrub_text(text[:8192], known))[:LONGEST_TEXT]
+    return None if text is None else clean_word(text, known)
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:
@@ -132,12 +122,12 @@ def error_from_response(
     secrets = tuple(known)
 
     def clean(text: str | None) -> str | None:
-        return None if text is None else _clean_text(text, secrets)
+        return None if text is None else clean_text(text, secrets)
 
     request_id = response.headers.get("X-Request-Id") or body.request_id
     common: dict[str, object] = {
         "status": response.status,
-        "request_id": None if request_id is None else _clean_word(request_id, secrets),
+        "request_id": None if request_id is None else clean_word(request_id, secrets),
         "operation": operation.id,
         "method": operation.http_method,
         "path": operation.path,
@@ -184,12 +174,12 @@ def _may_have_acted(request: HttpRequest, response: HttpResponse, code: str | No
 def _scrub_value(value: object, secrets: tuple[Secret, ...], depth: int) -> object:
     """Return a JSON value without secrets, cut to a size that fits in an error."""
     if isinstance(value, str):
-        return _clean_text(value, secrets)
+        return clean_text(value, secrets)
     if depth == 0 and isinstance(value, dict | list):
         return "…"
     if _is_object(value):
         items = list(value.items())[:_MOST_DETAILS]
-        return {_clean_text(str(key), secrets): _scrub_value(item, secrets, depth - 1) for key, item in items}
+        return {clean_text(str(key), secrets): _scrub_value(item, secrets, depth - 1) for key, item in items}
     if isinstance(value, list):
         return [_scrub_value(item, secrets, depth - 1) for item in value[:_MOST_DETAILS]]
     return value

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from openrelay_async.errors import OpenRelayError, WaitError, WaitFailed, WaitTimeout
 from openrelay_async.lifecycles import Goal, Lifecycle
+from openrelay_async.operation import Operation
 from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome, WaitProgress, WaitToken
 from openrelay_async.waiting import make_wait_error as _make
 
@@ -105,7 +106,7 @@ class Roster(Generic[R]):
         self,
         lifecycle: Lifecycle,
         *,
-        operation: str,
+        operation: Operation,
         org_id: str | None,
         parent: str | None,
         scrub: Callable[[str], str],
@@ -211,7 +212,7 @@ class Roster(Generic[R]):
             verdict = waiter.goal.judge(resource.status)
             if verdict == "hopeless":
                 error = WaitFailed(
-                    f"the {self._lifecycle.noun} {entry.id} is {resource.status}, "
+                    f"the {self._lifecycle.noun} {entry.id} is {self._scrub(resource.status)}, "
                     f"from where it does not become {waiter.goal.name}"
                 )
                 self._fail(waiter, error, now)
@@ -253,7 +254,7 @@ class Roster(Generic[R]):
             if waiter.goal.gone and (waiter.goal.returns == "nothing" or entry.resource is not None):
                 self._finish(waiter, entry.resource if waiter.goal.returns != "nothing" else None)
             else:
-                self._finish(waiter, copy.copy(error))
+                self._finish(waiter, _copy(error))
 
     def miss(self, entry: Entry[R], error: OpenRelayError) -> None:
         """Take in that a list does not have the id, where it cannot be read singly."""
@@ -265,7 +266,7 @@ class Roster(Generic[R]):
         """Take in an error that will not pass: it ends the waits."""
         for entry in list(entries):
             for waiter in entry.waiters:
-                self._finish(waiter, copy.copy(error))
+                self._finish(waiter, _copy(error))
 
     def stumble(self, entries: Iterable[Entry[R]], error: OpenRelayError, now: float) -> None:
         """Take in an error that may pass: it ends the waits that have seen too many in a row."""
@@ -274,7 +275,7 @@ class Roster(Generic[R]):
             for waiter in entry.waiters:
                 if entry.failures > waiter.options.max_failures:
                     message = f"{entry.failures} polls in a row failed, the last with: {error.message}"
-                    self._fail(waiter, WaitError(message), now, copy.copy(error))
+                    self._fail(waiter, WaitError(message), now, _copy(error))
 
     def next_deadline(self) -> float:
         while self._deadlines and self._deadlines[0] not in self._deadlines[0].entry.waiters:
@@ -286,7 +287,7 @@ class Roster(Generic[R]):
         while self.next_deadline() <= now:
             waiter = heapq.heappop(self._deadlines)
             seen = waiter.entry.resource
-            state = "was not seen" if seen is None else f"is {seen.status}"
+            state = "was not seen" if seen is None else f"is {self._scrub(seen.status)}"
             error = WaitTimeout(
                 f"the {self._lifecycle.noun} {waiter.entry.id} {state} after {now - waiter.began:.1f} s "
                 f"of waiting for {waiter.goal.name}"
@@ -308,7 +309,8 @@ class Roster(Generic[R]):
             now - waiter.began,
             entry.polls - waiter.polled,
         )
-        reason = None if entry.resource is None else self._reason(entry.resource)
+        resource = entry.resource
+        reason = None if resource is None else self._reason(resource)
         if reason:
             reason = self._scrub(reason)
             error.message = f"{error.message}: {reason}"
@@ -316,7 +318,13 @@ class Roster(Generic[R]):
         self._finish(
             waiter,
             _make(
-                error, token, operation=self._operation, resource=entry.resource, reason=reason, cause=cause
+                error,
+                token,
+                operation=self._operation,
+                resource=resource,
+                state=None if resource is None else self._scrub(resource.status),
+                reason=reason,
+                cause=cause,
             ),
         )
 
@@ -339,6 +347,13 @@ class Roster(Generic[R]):
                 sink.set_exception(result)
             else:
                 sink.set_result(result)
+
+
+def _copy(error: OpenRelayError) -> OpenRelayError:
+    """Return an error for one of those who wait: each is raised with a traceback of its own."""
+    copied = copy.copy(error)
+    copied.__cause__ = error.__cause__
+    return copied
 
 
 def _differs(last: R | None, now: R) -> bool:

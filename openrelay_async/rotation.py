@@ -8,16 +8,18 @@ old one stays in use. From `switch` on it is finished by `client.api_keys.resume
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 import orjson
 from attrs import asdict, evolve, field, frozen
 
-from openrelay_async.errors import OpenRelayError
+from openrelay_async.config import check_integer, check_seconds
+from openrelay_async.errors import ConfigurationError, OpenRelayError, PermissionDenied
 from openrelay_async.generated.models.api_keys import ApiKeySummary
 
 Step = Literal["create", "verify", "store", "switch", "drain", "grace", "revoke", "done", "undone"]
@@ -49,6 +51,11 @@ class Rotation:
     @property
     def is_over(self) -> bool:
         return self.step in {"done", "undone"}
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the new key is where others look for it, so that only the old one has to go."""
+        return self.step in {"switch", "drain", "grace", "revoke"}
 
     def at(self, step: Step, *, new_key_id: str | None = None) -> Rotation:
         """Return it at another step."""
@@ -112,6 +119,31 @@ def rotation_error(
     return error._with(rotation=rotation)
 
 
+def stopped_error(cause: OpenRelayError | OSError, became: str, rotation: Rotation | None) -> RotationError:
+    """Return the error of a rotation that stopped at a step.
+
+    Args:
+        cause: why; an `OSError` is the journal's.
+        became: what became of the keys, in words.
+    """
+    step = "create" if rotation is None else rotation.step
+    if isinstance(cause, OpenRelayError):
+        return rotation_error(f"stopped at step {step}: {cause.message}; {became}", rotation, cause)
+    return rotation_error(f"stopped at step {step}: the journal: {cause.strerror}; {became}", rotation)
+
+
+def describe_switched(rotation: Rotation, cause: BaseException) -> str:
+    """Return what became of the keys when a rotation stopped after its switch, in words."""
+    old = f"the old key {rotation.old_key_id} "
+    if rotation.is_over:
+        old += "was revoked"
+    elif isinstance(cause, PermissionDenied):
+        old += "still works: resume_rotation() with a key that may revoke keys finishes it"
+    else:
+        old += "still works: resume_rotation() finishes it"
+    return f"the new key {rotation.new_key_id} is in use, {old}"
+
+
 def find_old_key(
     keys: Iterable[ApiKeySummary], *, key_id: str | None, has_prefix: Callable[[str], bool]
 ) -> ApiKeySummary:
@@ -157,6 +189,41 @@ def find_orphan(
         and (scopes is None or sorted(key.scopes) == sorted(scopes))
     ]
     return found[0] if len(found) == 1 else None
+
+
+def check_lifetime(expires_in: float | timedelta | None) -> int | None:
+    """Return the whole seconds that a new key shall be valid, `None` for as long as the old one was.
+
+    Raises:
+        ConfigurationError: no number of seconds, less than one, or no end.
+    """
+    if expires_in is None:
+        return None
+    given = expires_in.total_seconds() if isinstance(expires_in, timedelta) else expires_in
+    seconds = check_seconds("expires_in", given)
+    if seconds == math.inf:
+        raise ConfigurationError(
+            "expires_in must have an end: leave it out for a key that is valid as long as the old one was"
+        )
+    return check_integer("expires_in", int(seconds), minimum=1)
+
+
+def refuse_unfinished(journal: Journal) -> None:
+    """Refuse a journal that tells of a rotation which is not over: nothing else may know of its keys.
+
+    Raises:
+        RotationError: it does. The rotation is with the error.
+    """
+    try:
+        earlier = Rotation.load(journal)
+    except (OSError, ValueError):
+        return
+    if not earlier.is_over:
+        raise rotation_error(
+            f"the journal is of a rotation that is not over (step {earlier.step}, {earlier.old_key_id} → "
+            f"{earlier.new_key_id or 'no key known'}): resume_rotation() finishes it; nothing was changed",
+            earlier,
+        )
 
 
 def lifetime_of(key: ApiKeySummary) -> int | None:

@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import contextlib
 import time
-from collections.abc import Awaitable, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import TypeVar
 
 import attrs
 from attrs import define, field
 
 from openrelay_async.calls import ClientCalls
-from openrelay_async.config import check_integer
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import (
     ConfigurationError,
     ConnectionFailed,
     InvalidResponse,
     OpenRelayError,
+    PermissionDenied,
     Unauthenticated,
 )
 from openrelay_async.generated.models.account import Whoami
 from openrelay_async.generated.models.api_keys import ApiKeySummary, KeyBudgetRequest
 from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.generated.resources.api_keys import ApiKeys
+from openrelay_async.key_handover import hand_over
 from openrelay_async.key_source import StaticKey
-from openrelay_async.off_loop import run_off_loop
-from openrelay_async.redaction import scrub_text
 from openrelay_async.rotation import (
     Journal,
     Rotation,
     RotationError,
     Step,
     Store,
+    describe_switched,
     find_old_key,
     find_orphan,
     lifetime_of,
-    rotation_error,
+    stopped_error,
 )
 from openrelay_async.unset import UNSET, Unset
 
@@ -65,6 +64,8 @@ class RotationRun:
     journal: Journal | None = None
     rotation: Rotation | None = None
     new: Credential | None = None
+    has_old_key: bool = True
+    """Whether `old` is the key that the rotation replaces: one that is resumed may be finished by another."""
     scopes: list[str] = field(factory=list[str])
     """What the new key shall have."""
     known: set[str] = field(factory=set[str])
@@ -80,10 +81,14 @@ class RotationRun:
 
     def mark(self, step: Step, *, new_key_id: str | None = None) -> Rotation:
         """Note what is done next, also in the journal."""
-        assert self.rotation is not None  # noqa: S101 - set by `prepare`
-        self.rotation = self.rotation.at(step, new_key_id=new_key_id)
+        self.rotation = self._begun.at(step, new_key_id=new_key_id)
         if self.journal is not None:
             self.rotation.save(self.journal)
+        return self.rotation
+
+    @property
+    def _begun(self) -> Rotation:
+        assert self.rotation is not None  # noqa: S101 - set by `prepare`
         return self.rotation
 
     async def prepare(
@@ -110,7 +115,7 @@ class RotationRun:
         )
         return found
 
-    async def create(self, old: ApiKeySummary, expires_in: float | timedelta | None) -> None:
+    async def create(self, old: ApiKeySummary, lifetime: int | None) -> None:
         """Make the new key. A create without an answer is looked for, so that no key stays behind."""
         rotation = self.mark("create")
         keys = self.keys_by(self.old)
@@ -120,7 +125,7 @@ class RotationRun:
                 made = await keys.create(
                     name=rotation.name,
                     scopes=self.scopes or UNSET,
-                    expires_in_seconds=_lifetime(old, expires_in),
+                    expires_in_seconds=lifetime or lifetime_of(old) or UNSET,
                     kind=old.kind if old.kind in {"org", "personal"} else UNSET,
                     note=old.note or UNSET,
                     budget=_same_budget(old),
@@ -141,8 +146,8 @@ class RotationRun:
     async def _revoke_orphan(self) -> str | None:
         """Revoke the key that a create without an answer made; return its id if there was one."""
         keys = self.keys_by(self.old)
-        name = "" if self.rotation is None else self.rotation.name
-        orphan = find_orphan(await keys.list(), known=self.known, name=name, scopes=self.scopes)
+        found = await keys.list()
+        orphan = find_orphan(found, known=self.known, name=self._begun.name, scopes=self.scopes)
         if orphan is None:
             return None
         await keys.revoke(orphan.id)
@@ -151,9 +156,9 @@ class RotationRun:
 
     async def verify(self) -> None:
         """Use the new key once: it must be known, in the right organization, with the scopes asked for."""
-        assert self.rotation is not None and self.new is not None  # noqa: S101, PT018 - set by `create`
+        assert self.new is not None  # noqa: S101 - set by `create`
         me = await self._ask_new(self.new)
-        if me.organization_id != self.rotation.org_id:
+        if me.organization_id != self._begun.org_id:
             raise ConfigurationError("the new key belongs to another organization")
         missing = sorted(set(self.scopes) - set(me.scopes))
         if missing and me.scopes:
@@ -172,34 +177,20 @@ class RotationRun:
         """Hand the plaintext over. From here on the new key may be in use elsewhere."""
         assert self.new is not None  # noqa: S101 - set by `create`
         self.mark("store")
-        secret = self.new.secret
-        try:
-            if inspect.iscoroutinefunction(store) or inspect.iscoroutinefunction(
-                getattr(store, "__call__", None)  # noqa: B004 - an object with an async __call__
-            ):
-                await _awaited(store(secret.reveal()))
-            else:
-                await _awaited(await run_off_loop(lambda: store(secret.reveal())))
-        except Exception as error:  # whatever the caller's own code raises
-            text = scrub_text(" ".join(str(error).split()), [secret])[:200]
-            problem = f"store() raised {type(error).__name__}{': ' if text else ''}{text}"
-        else:
-            return
-        # Not chained: the frames of the caller's code, and perhaps its message, hold the plaintext.
-        raise ConfigurationError(problem)
+        await hand_over(self.new.secret, store)
 
-    def switch(self) -> Credential:
+    def switch(self) -> None:
         """Use the new key from now on: in all views of the client that used the old one."""
         assert self.new is not None  # noqa: S101 - set by `create`
-        self.mark("switch")
         shared = self.calls.transport.shared
         for source in {self.calls.transport.key_source, *_snapshot(shared.key_sources)}:
-            current = source.current
+            latest = source.latest
             if source is self.calls.transport.key_source or (
-                current is not None and current.secret == self.old.secret
+                latest is not None and latest.secret == self.old.secret
             ):
                 source.switch(self.new)
-        return self.new
+        # Only now: what is stored is to be used, also where the journal cannot be written any more.
+        self.mark("switch")
 
     async def drain(self, limit: float) -> None:
         """Return when no request is under way with the old key.
@@ -219,12 +210,37 @@ class RotationRun:
             if time.monotonic() >= ends:
                 raise ConnectionFailed(f"{running} calls with the old key still ran after {limit:g} s")
 
-    async def revoke_old(self, credential: Credential) -> Rotation:
-        rotation = self.mark("revoke")
-        await self.keys_by(credential).revoke(rotation.old_key_id)
-        return self.mark("done")
+    async def revoke_old(self) -> Rotation:
+        """Revoke the old key with the one that the client uses by now: a later rotation may have come.
 
-    async def make(self, old: ApiKeySummary, *, store: Store, expires_in: float | timedelta | None) -> None:
+        Raises:
+            RotationError: it was not revoked, or the journal does not say so.
+        """
+        cause: OpenRelayError | OSError
+        try:
+            rotation = self.mark("revoke")
+            keys = ApiKeys(ClientCalls.over(self.calls.transport, rotation.org_id))
+            try:
+                await keys.revoke(rotation.old_key_id)
+            except PermissionDenied:
+                if not self.has_old_key:
+                    raise
+                await self._revoke_itself(rotation.old_key_id)
+            return self.mark("done")
+        except (OpenRelayError, OSError) as error:
+            cause = error
+        raise stopped_error(cause, describe_switched(self._begun, cause), self.rotation) from None
+
+    async def _revoke_itself(self, old_key_id: str) -> None:
+        """Revoke the old key with itself: it has made a key, so it may, whatever scopes the new one has."""
+        try:
+            await self.keys_by(self.old).revoke(old_key_id)
+        except Unauthenticated as error:
+            if not error.maybe_applied:
+                raise
+            # The answer was lost, and the key is refused when it asks again.
+
+    async def make(self, old: ApiKeySummary, *, store: Store, lifetime: int | None) -> None:
         """Create, verify and store the new key; undo what was done if one of them fails.
 
         Raises:
@@ -232,60 +248,68 @@ class RotationRun:
         """
         cause: OpenRelayError | OSError
         try:
-            await self.create(old, expires_in)
+            await self.create(old, lifetime)
             await self.verify()
             await self.store(store)
         except (OpenRelayError, OSError) as error:
             cause = error
-        except BaseException:
-            # Cancelled, say. Whether a store that was interrupted has stored nobody knows: then both keys
-            # stay, and the journal says so.
-            if self.rotation is not None and self.rotation.step != "store":
-                await asyncio.shield(self.undo())
+        except BaseException as error:  # cancelled, say
+            stopped = self._begun
+            if stopped.step == "store":
+                # Nobody knows whether a store that was interrupted has stored: then both keys stay.
+                became = f"the old key {old.id} works, and so does {stopped.new_key_id}, stored or not"
+            else:
+                became = f"{await _to_its_end(self.undo())}, the old key stays in use"
+            error.add_note(f"The rotation stopped at step {stopped.step}: {became}.")
             raise
         else:
             return
-        step = "create" if self.rotation is None else self.rotation.step
-        became = await self.undo()
-        raise _stopped(step, cause, f"{became}, the old key stays in use", self.rotation) from None
+        stopped = self._begun
+        became = await _to_its_end(self.undo())
+        failure = stopped_error(cause, f"{became}, the old key stays in use", stopped)
+        raise failure._with(rotation=self.rotation) from None
 
-    async def finish(self, new: Credential, *, grace: float, drain_timeout: float) -> Rotation:
-        """Drain, wait and revoke the old key.
+    async def finish(self, *, grace: float, drain_timeout: float) -> Rotation:
+        """Switch, drain, wait and revoke the old key.
 
         Raises:
             RotationError: a step failed. The new key is in use, the old one works as well.
         """
         cause: OpenRelayError | OSError
         try:
+            self.switch()
             await self.drain(drain_timeout)
             if grace > 0:
                 self.mark("grace")
                 await self.calls.transport.shared.clock.sleep(grace)
-            return await self.revoke_old(new)
+            return await self.revoke_old()
+        except RotationError:
+            raise
         except (OpenRelayError, OSError) as error:
             cause = error
-        rotation = self.rotation
-        assert rotation is not None  # noqa: S101 - set by `prepare`
-        became = (
-            f"the new key {rotation.new_key_id} is in use, the old key {rotation.old_key_id} still works: "
-            "resume_rotation() finishes it"
-        )
-        raise _stopped(rotation.step, cause, became, rotation) from None
+        except BaseException as error:  # cancelled, say
+            stopped = self._begun
+            error.add_note(
+                f"The rotation stopped at step {stopped.step}: {describe_switched(stopped, error)}."
+            )
+            raise
+        raise stopped_error(cause, describe_switched(self._begun, cause), self.rotation) from None
 
     async def undo(self) -> str:
         """Revoke the new key with the old one; return what became of it, in words."""
-        assert self.rotation is not None  # noqa: S101 - set by `prepare`
-        new_key_id = self.rotation.new_key_id
+        new_key_id = self._begun.new_key_id
         try:
             if new_key_id is not None:
                 await self.keys_by(self.old).revoke(new_key_id, timeout=UNDO_TIMEOUT)
-            elif (new_key_id := await self._revoke_orphan()) is None:
-                return "no new key was made"
+            else:
+                new_key_id = await self._revoke_orphan()
         except OpenRelayError as error:
             which = f"the new key {new_key_id}" if new_key_id else "a new key, if there is one,"
             return f"{which} could not be revoked ({error.status or 'no answer'}): do it yourself"
-        self.mark("undone")
-        return f"the new key {new_key_id} was revoked"
+        with contextlib.suppress(OSError):
+            # What is reported is what became of the keys, and why.
+            self.mark("undone")
+        return "no new key was made" if new_key_id is None else f"the new key {new_key_id} was revoked"
 
 
 def _snapshot(items: Iterable[T]) -> list[T]:
@@ -297,27 +321,17 @@ def _snapshot(items: Iterable[T]) -> list[T]:
             continue
 
 
-def _stopped(
-    step: Step, cause: OpenRelayError | OSError, became: str, rotation: Rotation | None
-) -> RotationError:
-    if isinstance(cause, OpenRelayError):
-        return rotation_error(f"stopped at step {step}: {cause.message}; {became}", rotation, cause)
-    return rotation_error(f"stopped at step {step}: the journal: {cause.strerror}; {became}", rotation)
-
-
-async def _awaited(result: object) -> None:
-    if isinstance(result, Awaitable):
-        await result
+async def _to_its_end(work: Coroutine[object, object, T]) -> T:
+    """Await what must not be left half done: a cancellation waits until then."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 def _same_budget(old: ApiKeySummary) -> KeyBudgetRequest | Unset:
     if old.budget is None:
         return UNSET
     return KeyBudgetRequest(limit_nano_usd=old.budget.limit_nano_usd, period=old.budget.period)
-
-
-def _lifetime(old: ApiKeySummary, expires_in: float | timedelta | None) -> int | Unset:
-    if expires_in is None:
-        return lifetime_of(old) or UNSET
-    seconds = expires_in.total_seconds() if isinstance(expires_in, timedelta) else expires_in
-    return check_integer("expires_in", int(seconds), minimum=1)

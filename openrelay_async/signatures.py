@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from openrelay_async.config import check_readable
 from openrelay_async.errors import WebhookError
-from openrelay_async.redaction import Payload, Secret
+from openrelay_async.redaction import Payload, Secret, conceal
 
 SIGNATURE_HEADER: Final = "X-VectorLay-Signature"
 """The header of generation 2026-07. That of 2026-10 is not documented: where it differs, give its name."""
@@ -39,9 +40,13 @@ def sign(raw: bytes, secret: SecretInput) -> str:
     Args:
         raw: the body, byte for byte as it is sent.
         secret: the webhook's secret (`whsec_…`).
+
+    Raises:
+        TypeError: the body is no bytes, or the secret neither `str` nor `Secret`.
+        ConfigurationError: the secret was pickled.
     """
-    hidden = Secret(secret)
-    del secret
+    secret = conceal(secret)
+    hidden = check_readable(Secret(secret), "the webhook's secret")
     return f"sha256={_digest(raw, hidden).hex()}"
 
 
@@ -55,7 +60,9 @@ def check_signature(
     """
     usable = [secret for secret in secrets if _is_usable(secret)]
     if not usable:
-        raise WebhookError("there is no secret to verify with: all are blank", code=NO_SECRET)
+        raise WebhookError(
+            "there is no secret to verify with: all are blank, or were pickled", code=NO_SECRET
+        )
     values = find_header(headers, signature_header)
     if not values:
         raise WebhookError(f"the header {signature_header} is missing", code=MISSING_SIGNATURE)

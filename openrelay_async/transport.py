@@ -103,7 +103,7 @@ class Transport:
                         is_paced, progress = True, Progress(attempt, deadline, maybe_applied)
                         if not await await_turn(shared, pool, governor, request, progress, self.retry):
                             raise self._missed_turn(pool, governor, request, outcome, progress)
-                        credential = credential and (self.key_source.current or credential)
+                        credential = credential and self.key_source.latest
                     if pool.slots.take_now():
                         break
                     remaining = deadline - clock.monotonic()
@@ -115,7 +115,7 @@ class Transport:
                         pool.slots.give_back()
                         progress = Progress(attempt, deadline, maybe_applied)
                         raise miss_place(shared, pool, remaining, request, progress)
-                    credential = credential and (self.key_source.current or credential)
+                    credential = credential and self.key_source.latest
                     if is_paced or not governor.is_limiting():
                         break
                     # The first 429 came while it stood in the queue: until its turn, its place is another's.
@@ -127,7 +127,9 @@ class Transport:
                         if request.operation.id == "whoami" and credential is not None:
                             with importing:
                                 from openrelay_async.key_inquiry import note_access
-                            note_access(credential, outcome, shared.hooks, clock.wall())
+                            note_access(
+                                credential, outcome, shared.hooks, clock.wall(), self.known_secrets(request)
+                            )
                         # A stream is under way until its body has ended, and says so itself.
                         goes_on = outcome.stream is not None
                         return outcome
@@ -152,7 +154,7 @@ class Transport:
                 await await_next_attempt(pool, governor, clock, delay)
                 if pool.connector.closed or clock.monotonic() >= deadline:
                     raise cut_short(pool, request, Progress(attempt + 1, deadline, maybe_applied))
-                credential = credential and (self.key_source.current or credential)
+                credential = credential and self.key_source.latest
         finally:
             if not goes_on:
                 pool.leave()
@@ -202,7 +204,7 @@ class Transport:
         """Return the error of a 401 or 403 with what was needed and what the key has."""
         with importing:
             from openrelay_async.key_inquiry import explain_refusal
-        body = parse_error_body(response, self._known_secrets(request))
+        body = parse_error_body(response, self.known_secrets(request))
         error = self._error(request, response, body, None, progress)
         asking = attrs.evolve(self, retry=_ONE_ATTEMPT)
 
@@ -210,7 +212,7 @@ class Transport:
             await asking._send(question, limit, whole=True)
 
         remaining = progress.deadline - self.shared.clock.monotonic()
-        await explain_refusal(error, request, credential, ask, remaining)
+        await explain_refusal(error, request, credential, ask, remaining, self.shared.clock)
         return error
 
     async def _attempt(
@@ -247,6 +249,7 @@ class Transport:
             )
             if isinstance(outcome, HttpResponse):
                 keeps_slot = outcome.stream is not None
+                outcome.attempts = attempt
                 recording.keep(shared, operation.id, outcome, attempt)
             return outcome
         finally:
@@ -256,7 +259,7 @@ class Transport:
                 pool.slots.give_back()
             if hooks.on_response:
                 # Here, because an attempt that was cancelled has ended as well.
-                elapsed, known = clock.monotonic() - began, shared.known_secrets()
+                elapsed, known = clock.monotonic() - began, self.known_secrets
                 tell_response(hooks, request, outcome, attempt=attempt, elapsed=elapsed, known=known)
 
     def _plan_retry(
@@ -314,9 +317,9 @@ class Transport:
         retry_after = parse_retry_after(
             headers.get("Retry-After"), date=headers.get("Date"), now=self.shared.clock.wall()
         )
-        return parse_error_body(outcome, self._known_secrets(request)), retry_after
+        return parse_error_body(outcome, self.known_secrets(request)), retry_after
 
-    def _known_secrets(self, request: HttpRequest) -> list[Secret]:
+    def known_secrets(self, request: HttpRequest) -> list[Secret]:
         """Return what no text of the service may show: the keys in use, and what this request has sent."""
         return [*self.shared.known_secrets(), *request.secrets()]
 
@@ -339,5 +342,5 @@ class Transport:
             attempts=progress.attempt,
             retry_after=retry_after,
             maybe_applied=progress.maybe_applied,
-            known=self._known_secrets(request),
+            known=self.known_secrets(request),
         )

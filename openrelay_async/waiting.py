@@ -13,6 +13,7 @@ from attrs import frozen
 
 from openrelay_async.config import check_integer, check_seconds
 from openrelay_async.errors import OpenRelayError, WaitError
+from openrelay_async.operation import Operation
 from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 
 
@@ -150,20 +151,27 @@ def make_wait_error(
     error: E,
     token: WaitToken,
     *,
-    operation: str,
+    operation: Operation,
     resource: Living | None,
+    state: str | None,
     reason: str | None,
     cause: OpenRelayError | None = None,
 ) -> E:
-    """Return the error of a wait with what was last known, and with the facts of the request that failed."""
+    """Return the error of a wait with what was last known, and with the facts of the request that failed.
+
+    Args:
+        operation: what stands for the polls where no request failed.
+        state: the resource's, fit to be shown.
+        reason: why it is in this state, fit to be shown.
+    """
+    error._with(operation=operation.id, method=operation.http_method, path=operation.path)
     if cause is not None:
         error._with(**{name: getattr(cause, name) for name in OpenRelayError.FIELDS})
         error.__cause__ = cause
     return error._with(
-        operation=operation,
         resource_id=token.id,
         until=token.until,
-        state=None if resource is None else resource.status,
+        state=state,
         status_reason=reason,
         resource=resource,
         elapsed=token.elapsed,

@@ -14,12 +14,12 @@ import attrs
 
 from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import check_integer, check_seconds
-from openrelay_async.errors import ConfigurationError, WebhookError
+from openrelay_async.errors import WebhookError
 from openrelay_async.events import AnyWebhookEvent, parse_event, time_of
 from openrelay_async.signatures import SIGNATURE_HEADER, WRONG_SIGNATURE, HeadersInput
-from openrelay_async.webhook_secrets import SecretsInput, WebhookSecrets, read_secrets
+from openrelay_async.webhook_secrets import SecretsInput, WebhookSecrets, conceal_secrets, keep_secrets
 from openrelay_async.webhook_store import EventStore, MemoryStore
-from openrelay_async.webhook_verification import check_tolerance, verify
+from openrelay_async.webhook_verification import check_header_name, check_tolerance, verify
 
 T = TypeVar("T")
 
@@ -111,9 +111,10 @@ class Inbox:
         clock: Clock = SystemClock(),  # noqa: B008 - has no state
         signature_header: str = SIGNATURE_HEADER,
     ) -> None:
+        secrets = conceal_secrets(secrets)
         given = keep_secrets(secrets)
-        del secrets
         check_tolerance(tolerance)
+        check_header_name(signature_header)
         self._on_event = on_event
         self._secrets = given
         self._tolerance = tolerance
@@ -194,7 +195,10 @@ class Inbox:
         self._is_closing = True
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
-        while (tasks := self._running()) and (left := end - loop.time()) > 0:
+        while (left := end - loop.time()) > 0:
+            self._employ()
+            if not (tasks := self._running()):
+                break
             await asyncio.wait(tasks, timeout=left)
         if rest := self._running():
             logger.error("%d webhook events were not handled before the end", self._unhandled)
@@ -224,8 +228,9 @@ class Inbox:
 
     async def _admit(self, event: AnyWebhookEvent, raw: bytes, now: float) -> Receipt:
         age_limit = _REMEMBERED if self._tolerance is None else self._tolerance
-        # A repeat is refused as stale from then on.
-        until = (now if self._tolerance is None else time_of(event).timestamp()) + age_limit
+        # A repeat is refused as stale from then on. A second more: at the very tolerance it still passes, and
+        # a store forgets at the time that it is told.
+        until = (now if self._tolerance is None else time_of(event).timestamp()) + age_limit + 1.0
         is_new = False
         try:
             await self._ensure_loaded()
@@ -246,9 +251,21 @@ class Inbox:
 
     def _enqueue(self, work: _Work) -> None:
         self._queue.append(work)
+        self._employ()
+
+    def _employ(self) -> None:
+        """Have workers for what waits, as many as there may be."""
         self._workers = {worker for worker in self._workers if not _is_over(worker)}
-        if len(self._workers) < self._concurrency:
-            self._workers.add(self._spawn(self._work()))
+        for _ in range(min(self._concurrency - len(self._workers), len(self._queue))):
+            worker = self._spawn(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._replace)
+
+    def _replace(self, worker: asyncio.Task[None]) -> None:
+        # One that its callback cancelled has left events behind. Those of a closing inbox are `aclose`'s, and
+        # a loop that ends cancels all its tasks: then nothing is begun.
+        if worker.cancelled() and not self._is_closing and not all(map(_is_cancelled, asyncio.all_tasks())):
+            self._employ()
 
     async def _work(self) -> None:
         while self._queue:
@@ -262,7 +279,12 @@ class Inbox:
             # again.
             if inspect.isawaitable(handling):
                 await handling
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled(asyncio.current_task()):
+                if not self._is_closing:
+                    logger.error("webhook event %s was not handled: its worker was cancelled", work.event.id)
+                raise
+            # Also what the callback awaited may have been cancelled, and not this worker.
             is_over = work.attempt >= self._attempts
             outlook = "it is given up" if is_over else "it will be called again"
             logger.exception(
@@ -297,23 +319,9 @@ class Inbox:
         return {task for task in self._tasks if not _is_over(task)}
 
 
-def keep_secrets(secrets: SecretsInput) -> WebhookSecrets:
-    """Return the secrets as ones that can change.
-
-    Raises:
-        ConfigurationError: there is none, or one is blank or no text.
-    """
-    if isinstance(secrets, WebhookSecrets):
-        return secrets
-    given, secrets = secrets, ()
-    try:
-        hidden = read_secrets(given, 0.0)
-    except TypeError:
-        hidden = []
-    del given
-    if not hidden:
-        raise ConfigurationError("secrets must be the webhook's secret, or several")
-    return WebhookSecrets(*reversed(hidden))
+def _is_cancelled(task: asyncio.Task[Any] | None) -> bool:
+    """Return whether somebody has asked a task to end."""
+    return task is not None and task.cancelling() > 0
 
 
 def _is_over(task: asyncio.Task[Any]) -> bool:

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 from openrelay_async.config import check_integer
 from openrelay_async.signatures import HeadersInput, find_header
-from openrelay_async.webhook_inbox import Inbox, InboxOptions, OnEvent, Receipt, keep_secrets
-from openrelay_async.webhook_secrets import SecretsInput
+from openrelay_async.webhook_inbox import Inbox, InboxOptions, OnEvent, Receipt
+from openrelay_async.webhook_secrets import SecretsInput, conceal_secrets, keep_secrets
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -68,8 +68,8 @@ class ASGIReceiver:
         max_body: int = LARGEST_BODY,
         **options: Unpack[InboxOptions],
     ) -> None:
+        secrets = conceal_secrets(secrets)
         given = keep_secrets(secrets)
-        del secrets
         self._max_body = check_integer("max_body", max_body, minimum=1)
         self.inbox = Inbox(on_event, secrets=given, **options)
 
@@ -155,8 +155,8 @@ def aiohttp_handler(
     Raises:
         ConfigurationError: an option that cannot work, or a blank secret.
     """
+    secrets = conceal_secrets(secrets)
     given = keep_secrets(secrets)
-    del secrets
     inbox = Inbox(on_event, secrets=given, **options)
     handler = AiohttpHandler(_handle_request, inbox, check_integer("max_body", max_body, minimum=1))
     handler.inbox = inbox

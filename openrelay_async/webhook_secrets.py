@@ -6,10 +6,11 @@ import math
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
+from openrelay_async.config import check_readable
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.redaction import Secret
+from openrelay_async.redaction import Secret, conceal
 from openrelay_async.signatures import SecretInput
 
 
@@ -26,14 +27,16 @@ class WebhookSecrets:
         """Take secrets that are accepted until they are retired.
 
         Raises:
-            ConfigurationError: one is blank: anybody could sign with it.
+            ConfigurationError: one is blank, so anybody could sign with it, or was pickled.
+            TypeError: one is neither `str` nor `Secret`.
         """
-        hidden = [Secret(secret) for secret in secrets]
+        # Concealed before anything can fail, here and below: a traceback shows these frames.
+        concealed = [conceal(secret) for secret in secrets]
         del secrets
         self._lock = threading.Lock()
         self._rolling = 0
         self._expiries: tuple[tuple[Secret, float], ...] = ()
-        for secret in hidden:
+        for secret in concealed:
             self.add(secret)
 
     def __repr__(self) -> str:
@@ -41,8 +44,8 @@ class WebhookSecrets:
 
     def add(self, secret: SecretInput) -> None:
         """Accept this one too, and again without end if it was retired."""
-        hidden = Secret(secret)
-        del secret
+        secret = conceal(secret)
+        hidden = check_readable(Secret(secret), "a webhook secret")
         if not hidden.reveal().strip():
             raise ConfigurationError("a webhook secret is blank")
         with self._lock:
@@ -51,8 +54,8 @@ class WebhookSecrets:
 
     def retire(self, secret: SecretInput, *, at: float) -> None:
         """Accept this one until `at` only (seconds since 1970)."""
+        secret = conceal(secret)
         hidden = Secret(secret)
-        del secret
         with self._lock:
             self._expiries = tuple(
                 (item, min(end, at) if item == hidden else end) for item, end in self._expiries
@@ -86,10 +89,48 @@ class WebhookSecrets:
 SecretsInput: TypeAlias = SecretInput | Iterable[SecretInput] | WebhookSecrets
 
 
-def read_secrets(secrets: SecretsInput, now: float) -> list[Secret]:
-    """Return the secrets that are accepted at `now`; a single one is as good as a list of one."""
+def conceal_secrets(secrets: SecretsInput) -> WebhookSecrets | list[Secret]:
+    """Return what was given, with every text in it as a `Secret`; a single one is as good as a list of one.
+
+    Whoever takes secrets rebinds them with it first, so that no frame that can fail shows them. What is no
+    secret is among what it returns, as its type's name only: `read_secrets` refuses it.
+    """
+    if isinstance(secrets, WebhookSecrets):
+        return secrets
+    try:
+        given = [secrets] if isinstance(secrets, str | Secret) else list(secrets)
+    except TypeError:
+        return [conceal(cast("str", secrets))]  # what is no collection either
+    return [conceal(secret) for secret in given]
+
+
+def read_secrets(secrets: WebhookSecrets | list[Secret], now: float) -> list[Secret]:
+    """Return the secrets that are accepted at `now`.
+
+    Args:
+        secrets: what `conceal_secrets` returns.
+
+    Raises:
+        TypeError: one is neither `str` nor `Secret`.
+    """
     if isinstance(secrets, WebhookSecrets):
         return secrets.current(now)
-    if isinstance(secrets, str | Secret):
-        return [Secret(secrets)]
     return [Secret(secret) for secret in secrets]
+
+
+def keep_secrets(secrets: SecretsInput) -> WebhookSecrets:
+    """Return the secrets as ones that can change.
+
+    Raises:
+        ConfigurationError: there is none, or one is blank or no text.
+    """
+    secrets = conceal_secrets(secrets)
+    if isinstance(secrets, WebhookSecrets):
+        return secrets
+    try:
+        hidden = read_secrets(secrets, 0.0)
+    except TypeError:
+        hidden = []
+    if not hidden:
+        raise ConfigurationError("secrets must be the webhook's secret, or several")
+    return WebhookSecrets(*reversed(hidden))

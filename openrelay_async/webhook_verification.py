@@ -17,7 +17,7 @@ from openrelay_async.signatures import (
     HeadersInput,
     check_signature,
 )
-from openrelay_async.webhook_secrets import SecretsInput, read_secrets
+from openrelay_async.webhook_secrets import SecretsInput, WebhookSecrets, conceal_secrets, read_secrets
 
 STALE = "STALE"
 TOLERANCE = 300.0
@@ -50,21 +50,20 @@ def verify(
         WebhookError: the delivery is malformed, not signed with one of the secrets, or not fresh. `code` is
             `MALFORMED`, `SIGNATURE_MISSING`, `SIGNATURE_MALFORMED`, `SIGNATURE_MISMATCH`, `STALE` or
             `NO_SECRET`.
-        ConfigurationError: `tolerance` or `now` cannot be.
+        ConfigurationError: `tolerance`, `now` or `signature_header` cannot be.
     """
-    given, secrets = secrets, ()
+    # First of all, so that no frame that can fail shows them.
+    secrets = conceal_secrets(secrets)
+    body = _conceal_body(raw)
+    del raw
     at = _read_now(now)
-    hidden = _read_secrets(given, at)
-    del given
+    hidden = _read_secrets(secrets, at)
     check_tolerance(tolerance)
+    check_header_name(signature_header)
     if hidden is None:
         raise WebhookError("a secret must be a text or a Secret", code=NO_SECRET)
-    if not isinstance(raw, bytes):
-        kind = type(raw).__name__
-        del raw
-        raise WebhookError(f"the body must be bytes as received, not {kind}", code=MALFORMED)
-    body = Payload(raw)
-    del raw
+    if isinstance(body, str):
+        raise WebhookError(f"the body must be bytes as received, not {body}", code=MALFORMED)
     check_signature(body, headers, hidden, signature_header)
     event = parse_event(body.data)
     if tolerance is not None:
@@ -77,14 +76,30 @@ def verify(
     return event
 
 
+def _conceal_body(raw: object) -> Payload | str:
+    """Return the body, or the name of its type if it is none."""
+    return Payload(raw) if isinstance(raw, bytes) else type(raw).__name__
+
+
 def check_tolerance(tolerance: float | None) -> None:
     """Raise `ConfigurationError` unless it is a number of seconds, zero or more, or `None`."""
     if tolerance is not None and not (_is_number(tolerance) and tolerance >= 0):
         raise ConfigurationError("tolerance must be seconds, zero or more, or None for any age")
 
 
+def check_header_name(name: object) -> None:
+    """Raise `ConfigurationError` unless it can be the signature's header."""
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"signature_header must be a header's name, such as {SIGNATURE_HEADER}")
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return not math.isnan(value)
+    except OverflowError:
+        return False  # an integer beyond all floats
 
 
 def _read_now(now: float | datetime | None) -> float:
@@ -97,7 +112,7 @@ def _read_now(now: float | datetime | None) -> float:
     return now
 
 
-def _read_secrets(given: SecretsInput, at: float) -> Sequence[Secret] | None:
+def _read_secrets(given: WebhookSecrets | list[Secret], at: float) -> Sequence[Secret] | None:
     try:
         return read_secrets(given, at)
     except TypeError:

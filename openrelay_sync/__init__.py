@@ -7,7 +7,9 @@
             print(vm.name, vm.status)
 
 Importing this package loads nothing but itself: asyncio, aiohttp, the models and the rest come with first
-use. All public names of `openrelay_async` are here too.
+use. All public names of `openrelay_async` are here too, but for `bulk`, which is awaited: here it is a
+method of the client, `Client.bulk`. What its calls return, such as `PagedCall`, is the async package's; all
+other calls return `SyncPagedCall` and `SyncDownload`.
 """
 
 from __future__ import annotations
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from openrelay_async import WaitBar as WaitBar
     from openrelay_async import WaitOutcome as WaitOutcome
     from openrelay_async import WaitProgress as WaitProgress
-    from openrelay_async import bulk as bulk
     from openrelay_async import errors as errors
     from openrelay_async import install_redaction as install_redaction
     from openrelay_async import list_to_frame as list_to_frame
@@ -67,7 +68,10 @@ _PLACES = {
 }
 """Where each name of this package's own is defined; with a colon it is the module."""
 
-__all__ = ["__version__", *{**_PLACES, **_ASYNC_PLACES}]
+_SHARED = [name for name in _ASYNC_PLACES if name not in _PLACES and name != "bulk"]
+"""Names that are the async package's own. `bulk` is left out: called here, it would send nothing."""
+
+__all__ = ["__version__", *_PLACES, *_SHARED]
 
 
 if not TYPE_CHECKING:  # A type checker shall not take every misspelt name for something that is there
@@ -79,10 +83,11 @@ if not TYPE_CHECKING:  # A type checker shall not take every misspelt name for s
             module_name, colon, _ = _PLACES[name].partition(":")
             module = importlib.import_module(f"{__name__}.{module_name}")
             value: object = module if colon else getattr(module, name)
-        elif name in _ASYNC_PLACES:
+        elif name in _SHARED:
             value = getattr(importlib.import_module("openrelay_async"), name)
         else:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            hint = ": it is a method of the client, Client.bulk" if name == "bulk" else ""
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
         globals()[name] = value
         return value
 

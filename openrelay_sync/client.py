@@ -99,12 +99,12 @@ class Client:
         attempt_timeout: seconds for one attempt; for uploads and downloads, seconds in which nothing moves.
         retry: how often and how patiently a call is tried again.
         limits: connections, queue, idle time, size of answers.
-        proxy: URL of a proxy; else `HTTPS_PROXY` and `NO_PROXY` count.
+        proxy: URL of a proxy; else `HTTPS_PROXY` and `NO_PROXY` count. `http://` to this machine stays on it.
         ssl_context: for TLS with a private CA or a client certificate; `SSL_CERT_FILE` works too.
         hooks: observers, see `openrelay_async.hooks`; they are called in the loop's thread, where no sync
             call can be made.
         clock: time and chance, for tests.
-        default_headers: sent with every request.
+        default_headers: sent with every request; they replace the client's own `Accept`, `User-Agent`.
         app_name: put in front of the User-Agent, such as `trainer/1.4`.
         max_requests_per_second: a pace never to exceed; without it, only the service's refusals set one.
         shared_pace: keeps one pace for several processes, such as `openrelay_async.redis_pace.RedisPace`.
@@ -276,7 +276,7 @@ class Client:
         method: str,
         path: str,
         *,
-        json: object = UNSET,
+        json: object = None,
         params: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
@@ -287,13 +287,14 @@ class Client:
         Args:
             method: HTTP method. GET, HEAD, PUT and DELETE may be resent; POST and PATCH only with a key.
             path: from `/`, percent-encoded, without a query.
-            json: the body's JSON value; models, times and `Secret` are understood.
+            json: the body's JSON value, `None` for no body; models, times and `Secret` are understood.
             params: the query; booleans become `true` and `false`, `None` is left out.
             idempotency_key: sent as `Idempotency-Key`.
             timeout: seconds for the whole call.
 
         Returns:
-            The answer's JSON value, its text if it is not JSON, `None` if it is empty.
+            The answer's JSON value, its text if it is not JSON, its `bytes` if it is not UTF-8 text either,
+            `None` if it is empty.
         """
         call = self._async_client.request(
             method,
@@ -305,7 +306,7 @@ class Client:
             timeout=timeout,
         )
         # No frame of a failing call shows what they hold.
-        del json, params, headers
+        del json, params, headers, idempotency_key
         return self._bridge.run(call)
 
     def bulk(

@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from openrelay_async.errors import BridgeError
+from openrelay_sync.loop_thread import LoopThread
 from openrelay_sync.resource import Bridge
+from openrelay_sync.running_loop import CLEAN_UP_LIMIT
 
 T = TypeVar("T")
 
@@ -18,10 +20,11 @@ class SyncContext(Generic[T]):
 
     The block runs in the caller's thread, so nothing can stop it from outside: what ends early, such as a
     lease that comes to its limit, is told when the block is left. Ctrl-C while it is entered is raised
-    when everything is undone; a second Ctrl-C does not wait for that.
+    when everything is undone; a second Ctrl-C does not wait for that. Ctrl-C while it is left is raised
+    when it has been left, after two seconds at the latest: a note says what may still be there then.
     """
 
-    __slots__ = ("_bridge", "_leave", "_manager", "_task")
+    __slots__ = ("__weakref__", "_bridge", "_leave", "_manager", "_task")
 
     def __init__(self, bridge: Bridge, manager: AbstractAsyncContextManager[T, bool | None]) -> None:
         self._bridge = bridge
@@ -35,10 +38,11 @@ class SyncContext(Generic[T]):
     def __enter__(self) -> T:
         try:
             return self._bridge.run(self._enter())
-        except BaseException:
+        except BaseException as error:
             # Undoing may take longer than an interrupted call is given, and must not be left half done.
             with suppress(BridgeError):  # the loop is gone, and everything with it
-                self._bridge.run(self._settle())
+                self._bridge.run(self._settle(error))
+            self._note_what_is_left(error)
             raise
 
     def __exit__(
@@ -47,18 +51,27 @@ class SyncContext(Generic[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        return self._bridge.run(self._end(error))
+        try:
+            return self._bridge.run(self._end(error))
+        except BaseException as failure:
+            if self._leave is not None and not self._leave.done():
+                # A signal struck before the loop had heard of it: nobody else would ever say it.
+                with suppress(BridgeError):
+                    self._bridge.run(self._settle(error, CLEAN_UP_LIMIT))
+            self._note_what_is_left(failure)
+            raise
 
     async def _enter(self) -> T:
         loop = asyncio.get_running_loop()
         entered: asyncio.Future[T] = loop.create_future()
         self._leave = loop.create_future()
         self._task = loop.create_task(self._hold(entered, self._leave))
+        if isinstance(self._bridge, LoopThread):  # another bridge is closed by whoever made it
+            self._bridge.hold(self)
         try:
             return await entered
         except asyncio.CancelledError:
-            self._task.cancel()
-            await self._settle()
+            self._task.cancel()  # whoever cancels this waits for the task by itself, or has no time to
             raise
 
     async def _hold(
@@ -71,9 +84,11 @@ class SyncContext(Generic[T]):
                 raise
             entered.set_exception(failure)
             return None
-        if entered.done():
-            return await self._manager.__aexit__(None, None, None)
-        entered.set_result(value)
+        except asyncio.CancelledError:
+            entered.cancel()  # whoever has cancelled it: the caller must not wait for ever
+            raise
+        if not entered.done():
+            entered.set_result(value)
         why: BaseException | None
         try:
             why = await leave
@@ -89,10 +104,47 @@ class SyncContext(Generic[T]):
             return None
         if not self._leave.done():
             self._leave.set_result(error)
-        return await asyncio.shield(self._task)
+        try:
+            return await asyncio.shield(self._task)
+        except asyncio.CancelledError:
+            # Whoever interrupts a call or closes the client waits for the end of this one, for a while.
+            await self._settle(error)
+            raise
 
-    async def _settle(self) -> None:
-        if self._task is not None:
-            await asyncio.wait([self._task])
-            if not self._task.cancelled():
-                self._task.exception()  # looked at: what it says is told by the error that is raised
+    async def _settle(self, why: BaseException | None, limit: float | None = None) -> None:
+        """Wait until it has been left; begin to leave if nobody has.
+
+        Args:
+            why: what the block has raised, or kept from beginning.
+            limit: seconds.
+        """
+        if self._task is None or self._leave is None:
+            return
+        if not self._leave.done():
+            # It may have been entered at the very moment of the interruption.
+            self._leave.set_result(why)
+        await asyncio.wait([self._task], timeout=limit)
+
+    def break_off(self, owner: object) -> asyncio.Task[bool | None] | None:
+        """Leave it before its client is closed, which could no longer do that; for the loop's thread.
+
+        Returns:
+            The task that ends when it has been left, `None` if it has been, or belongs to another client.
+        """
+        if owner is not self._bridge or self._task is None or self._leave is None or self._task.done():
+            return None
+        if not self._leave.done():
+            self._leave.set_result(BridgeError("the client was closed before the block had ended"))
+        return self._task
+
+    def _note_what_is_left(self, error: BaseException) -> None:
+        """Add to an error what it would hide: that it was not left, or why that has failed."""
+        task = self._task
+        if task is None or (task.done() and task.cancelled()):
+            return
+        if not task.done():
+            error.add_note(f"{self._manager!r} is still being left: what it holds may still be there")
+            return
+        failure = task.exception()
+        if failure is not None and failure is not error:
+            error.add_note(f"leaving {self._manager!r} failed: {failure}")

@@ -26,6 +26,7 @@ class Crossing(Generic[T]):
     """
 
     __slots__ = (
+        "calls",
         "context",
         "coroutine",
         "done",
@@ -38,6 +39,8 @@ class Crossing(Generic[T]):
     )
 
     result: T
+    calls: set[Crossing[Any]]
+    """The calls of the loop that has begun it; it is among them until it has ended."""
 
     def __init__(self, coroutine: Coroutine[object, object, T], owner: object) -> None:
         self.coroutine = coroutine
@@ -53,7 +56,13 @@ class Crossing(Generic[T]):
 
     # All below runs in the loop's thread, but for `fail` where that thread is gone.
 
-    async def carry(self, calls: set[Crossing[Any]]) -> None:
+    def begin(self, loop: asyncio.AbstractEventLoop, calls: set[Crossing[Any]]) -> None:
+        """Run the coroutine in a task, as one of the loop's calls."""
+        self.calls = calls
+        calls.add(self)
+        self.task = loop.create_task(self._carry(), context=self.context)
+
+    async def _carry(self) -> None:
         """Run the coroutine; every end of it is handed to the thread that waits."""
         try:
             self.result = await self.coroutine
@@ -66,7 +75,7 @@ class Crossing(Generic[T]):
         except BaseException as error:  # also SystemExit, which is the caller's and would end the loop
             self.error = error.with_traceback(_skip_own_frames(error.__traceback__))
         finally:
-            calls.discard(self)
+            self.calls.discard(self)
             self.answer()
 
     def cancel(self, reason: str) -> None:
@@ -76,7 +85,7 @@ class Crossing(Generic[T]):
         if task is None:
             self.fail(self._cancelled())
         elif not task.done():
-            # A task that is cancelled before its first step never runs a line of `carry`.
+            # A task that is cancelled before its first step never runs a line of `_carry`.
             task.add_done_callback(self._end_with_task)
             task.cancel()
 
@@ -97,6 +106,7 @@ class Crossing(Generic[T]):
             self.done.release()
 
     def _end_with_task(self, task: asyncio.Task[None]) -> None:
+        self.calls.discard(self)
         if not self.is_answered:
             self.coroutine.close()
             self.fail(self._cancelled())

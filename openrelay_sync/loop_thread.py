@@ -14,7 +14,7 @@ from typing import NoReturn, Self, TypeVar
 
 from openrelay_async.errors import BridgeError
 from openrelay_sync.crossing import Crossing
-from openrelay_sync.running_loop import CHECK_INTERVAL, RunningLoop
+from openrelay_sync.running_loop import CHECK_INTERVAL, Held, RunningLoop
 
 T = TypeVar("T")
 
@@ -143,12 +143,20 @@ class LoopThread:
         finally:
             del crossing  # else the error's traceback and this frame would keep each other alive
 
+    def hold(self, held: Held) -> None:
+        """Have something that goes on in the loop ended before this is closed. For the loop's thread."""
+        running = self._core.here().running
+        if running is not None:
+            running.hold(held)
+
     def keep(self, thing: object) -> None:
         """Keep something as long as the thread is there: at the end of the interpreter, for ever."""
         self._core.kept.append(thing)
 
     def close(self) -> None:
         """Cancel the calls under way, and end the thread if no other handle needs it. Later calls raise.
+
+        What a `with` block has entered, such as a lease, is left before that, within two seconds.
 
         Raises:
             BridgeError: this is the loop's own thread, which cannot wait for itself.

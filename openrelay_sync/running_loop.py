@@ -12,7 +12,8 @@ import threading
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakSet
 
 from openrelay_async.errors import BridgeError
 from openrelay_sync.crossing import Crossing
@@ -21,10 +22,21 @@ from openrelay_sync.daemon_executor import DaemonExecutor
 CLEAN_UP_LIMIT = 2.0
 """Seconds that a cancelled call has to clean up before its caller goes on without it."""
 
+_LAST_LIMIT = 0.5
+"""Seconds that what is still under way after that has to break off, when the loop ends."""
+
 CHECK_INTERVAL = 1.0
 """Seconds after which a thread that waits looks whether the loop is still alive."""
 
 AnyCrossing = Crossing[Any]
+
+
+class Held(Protocol):
+    """What goes on in the loop between two calls, such as what a `with` block has entered."""
+
+    def break_off(self, owner: object) -> asyncio.Task[Any] | None:
+        """Begin to end it, if it is the owner's; return the task that ends with it."""
+        ...
 
 
 class RunningLoop:
@@ -50,6 +62,7 @@ class RunningLoop:
         self._is_called = False
         self._is_ending = False
         self._calls: set[AnyCrossing] = set()
+        self._held: WeakSet[Held] = WeakSet()
         started = threading.Event()
         self._thread = threading.Thread(
             target=self._live, args=(started,), name="openrelay-sync", daemon=True
@@ -157,16 +170,20 @@ class RunningLoop:
                 crossing = self._inbox.popleft()
             except IndexError:
                 return
-            self._calls.add(crossing)
-            crossing.task = self._loop.create_task(crossing.carry(self._calls), context=crossing.context)
+            crossing.begin(self._loop, self._calls)
+
+    def hold(self, held: Held) -> None:
+        """Have something ended in time when its owner is closed."""
+        self._held.add(held)
 
     async def finish(self, owner: object, last: Callable[[], Coroutine[object, object, object]]) -> None:
-        """Cancel all calls of an owner, give them time to clean up, then run a last one."""
+        """Cancel all calls of an owner, give them and what it holds time to clean up, then run a last one."""
         own = asyncio.current_task()
         crossings = [each for each in self._calls if each.owner is owner and each.task is not own]
         for crossing in crossings:
             crossing.cancel("under way when the client was closed")
         tasks = [each.task for each in crossings if each.task is not None]
+        tasks += [task for held in list(self._held) if (task := held.break_off(owner)) is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=CLEAN_UP_LIMIT)
         await last()
@@ -192,11 +209,13 @@ class RunningLoop:
     async def _wind_up(self) -> None:
         for crossing in list(self._calls):
             crossing.cancel(f"under way when {self.ended}")
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLEAN_UP_LIMIT)
+        # Twice: what cleans up may have begun tasks for it, and waits for them. Left behind, they complain.
+        for limit in (CLEAN_UP_LIMIT, _LAST_LIMIT):
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=limit)
         # Closes the connections too: see LoopPool.
         await asyncio.wait_for(asyncio.get_running_loop().shutdown_asyncgens(), CLEAN_UP_LIMIT)
 

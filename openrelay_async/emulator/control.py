@@ -15,8 +15,11 @@ import orjson
 from openrelay_async.clock import Clock
 from openrelay_async.emulator.answers import NO_CONTENT, Answer, bad_request, moment, not_found
 from openrelay_async.emulator.areas.account.founding import FoundedOrganization
+from openrelay_async.emulator.arguments import find_text_problem
+from openrelay_async.emulator.fault_fields import find_fault_problem, find_missing_status
 from openrelay_async.emulator.faults import Fault, FaultPlan
 from openrelay_async.emulator.seen import SeenRequest
+from openrelay_async.errors import ConfigurationError
 
 PREFIX = "/_emulator/"
 
@@ -77,7 +80,7 @@ class Control:
 
     def _seed(self, body: dict[str, object]) -> Answer:
         names = body.get("organizations", [])
-        if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        if not isinstance(names, list) or any(find_text_problem(name) for name in names):
             raise bad_request("organizations", "must be a list of names")
         founded = [self._emulator.add_organization(name) for name in cast("list[str]", names)]
         return Answer({"organizations": [_render_founded(item) for item in founded]})
@@ -105,7 +108,10 @@ class Control:
         seconds = body.get("advance")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds <= 10**9:
             raise bad_request("advance", "must be a number of seconds from 0 to 1000000000")
-        self._emulator.advance(seconds)
+        try:
+            self._emulator.advance(seconds)
+        except ConfigurationError as error:  # as far as it goes it has been turned already
+            raise bad_request("advance", error.message.removeprefix("seconds ")) from None
         return self._read_clock({})
 
     def _list_requests(self, body: dict[str, object]) -> Answer:
@@ -132,38 +138,16 @@ def _render_founded(founded: FoundedOrganization) -> dict[str, object]:
     }
 
 
-_FAULT_FIELDS: Mapping[str, tuple[type, ...]] = {
-    "operation": (str,),
-    "call": (int,),
-    "times": (int, type(None)),
-    "status": (int,),
-    "code": (str,),
-    "message": (str,),
-    "retry_after": (int, float, str),
-    "delay": (int, float),
-    "reset": (str,),
-    "body": (str,),
-}
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "reset": ("before", "after"),
-    "body": ("truncated", "garbage", "slow"),
-}
-
-
 def _read_fault(item: object, index: int) -> Fault:
     where = f"faults[{index}]"
     if not isinstance(item, dict):
         raise bad_request(where, "must be an object")
     given: dict[str, object] = item
     for name, value in given.items():
-        kinds = _FAULT_FIELDS.get(name)
-        if kinds is None:
-            raise bad_request(f"{where}.{name}", "is no field of a fault")
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise bad_request(f"{where}.{name}", f"must be {' or '.join(kind.__name__ for kind in kinds)}")
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise bad_request(f"{where}.{name}", f"must be one of {', '.join(_CHOICES[name])}")
-    status = given.get("status")
-    if isinstance(status, int) and not 400 <= status <= 599:
-        raise bad_request(f"{where}.status", "must be from 400 to 599")
+        problem = find_fault_problem(name, value)
+        if problem is not None:
+            raise bad_request(f"{where}.{name}", problem)
+    missing = find_missing_status(given)
+    if missing is not None:
+        raise bad_request(f"{where}.{missing}", "needs a status: it is a part of that answer")
     return Fault(**given)  # type: ignore[arg-type] # the fields were checked one by one

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from openrelay_async.clock import Clock
-from openrelay_async.emulator.answers import Refusal
 from openrelay_async.emulator.areas.account.founding import (
     FoundedOrganization,
     find_first_owner,
@@ -19,13 +16,21 @@ from openrelay_async.emulator.areas.account.founding import (
     sign_in,
 )
 from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, Delivery
+from openrelay_async.emulator.arguments import find_text_problem, require
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
 from openrelay_async.emulator.fleet import Fleet
 from openrelay_async.emulator.modelled import list_tables
-from openrelay_async.emulator.options import EmulatorOptions, Generation
+from openrelay_async.emulator.options import (
+    EmulatorOptions,
+    Generation,
+    check_contents,
+    check_entrances,
+    check_place,
+    check_time,
+)
+from openrelay_async.emulator.passwords import Password
 from openrelay_async.emulator.scripting import add_runner_job, enroll_node, move_vm, sicken_replica
-from openrelay_async.emulator.secrets import hash_password
 from openrelay_async.emulator.seen import SeenRequest
 from openrelay_async.emulator.storage import Database, EmulatorError
 from openrelay_async.emulator.threads import run_in_thread
@@ -66,6 +71,7 @@ class Emulator:
         password: with it anyone can sign in at the control endpoints and the dashboard, as any user.
 
     Raises:
+        ConfigurationError: an argument that cannot be meant.
         EmulatorError: on entering: the port is taken, or the file is not usable.
     """
 
@@ -88,20 +94,18 @@ class Emulator:
         control: bool = False,
         password: str | None = None,
     ) -> None:
-        if clock is not None and speed != 1.0:
-            raise ValueError("give a clock or a speed, not both")
-        if generation not in ("2026-07", "2026-10", "both"):
-            raise ValueError("generation must be 2026-07, 2026-10 or both")
-        self.faults = FaultPlan(tuple(faults))
+        self._db = check_place(db, host, port)
+        check_time(speed, clock, rate_limit)
+        check_contents(generation, seed, organization, credit_cents)
+        check_entrances(dashboard, control, password)
+        self.faults = FaultPlan(faults)
         """What goes wrong: `emulator.faults.add(Fault(...))`, `.clear()`."""
-        self._settings = Settings(generation, seed, Fleet(dict(fleet or {})), credit_cents)
-        self._db, self._host, self._port = db, host, port
-        self._speed, self._clock = speed, clock
+        self._settings = Settings(generation, seed, Fleet({} if fleet is None else fleet), credit_cents)
+        self._host, self._port, self._speed, self._clock = host, port, speed, clock
         self._rate_limit = RateLimit(rate_limit) if rate_limit is not None else None
         self._organization = organization
         self._has_dashboard, self._has_control = dashboard, control
-        self._password_salt = os.urandom(16)
-        self._password_hash = hash_password(password, self._password_salt) if password is not None else None
+        self._password = Password(password)
         self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
         self._running: Running | None = None
         self._api_key: Secret | None = None
@@ -141,7 +145,7 @@ class Emulator:
                 rate_limit=self._rate_limit,
                 speed=self._speed,
                 has_dashboard=self._has_dashboard,
-                sign_in=None if self._password_hash is None else self.sign_in,
+                sign_in=self.sign_in if self._password.is_set else None,
                 operated=self if self._has_control else None,
                 settle=self._settle,
             )
@@ -177,6 +181,10 @@ class Emulator:
         with run_in_thread(emulator, "openrelay-emulator"):
             yield emulator
 
+    def _require_started(self) -> None:
+        if not self._org_id:
+            raise EmulatorError("the emulator has not been started: use `async with Emulator() as emulator`")
+
     def _require_running(self) -> Running:
         if self._running is None:
             raise EmulatorError("the emulator is not running")
@@ -196,6 +204,7 @@ class Emulator:
 
     @property
     def org_id(self) -> str:
+        self._require_started()
         return self._org_id
 
     @property
@@ -203,8 +212,9 @@ class Emulator:
         """A key with every scope of the first organization.
 
         Raises:
-            EmulatorError: the file had keys already; they are hashed.
+            EmulatorError: not started yet; or the file had keys already, and they are hashed.
         """
+        self._require_started()
         if self._api_key is None:
             raise EmulatorError(
                 "the keys of this file are hashed: use one you kept, or session_token to mint one"
@@ -219,6 +229,7 @@ class Emulator:
     @property
     def session_token(self) -> str:
         """A dashboard session of the owner, for operations that refuse keys."""
+        self._require_started()
         return self._session_token.reveal()
 
     @property
@@ -250,34 +261,29 @@ class Emulator:
         """A client with the first key of the first organization; options are those of `AsyncClient`."""
         from openrelay_async.client import AsyncClient
 
-        given: dict[str, object] = {
-            "base_url": self.url,
-            "inference_url": self.url,
-            "org_id": self.org_id,
-            **options,
-        }
+        places = {"base_url": self.url, "inference_url": self.url, "org_id": self.org_id}
+        given: dict[str, object] = {**places, **options}
         if "api_key" not in given:
             given["api_key"] = self.api_key
         return AsyncClient(**cast("dict[str, Any]", given))
 
     def add_organization(self, name: str) -> FoundedOrganization:
         """Another organization: `org_id`, `api_key`, `session_token`, `user_id`."""
+        require("name", find_text_problem(name))
         return self._change(lambda database, now: found_organization(database, self._settings, name, now))
 
     def open_session(self, email: str) -> str:
         """A session token of the user with this e-mail address, who is made if there is none."""
+        require("email", find_text_problem(email, what="an e-mail address"))
         return self._change(lambda database, now: sign_in(database, self._settings, email, now))
 
     def sign_in(self, email: str, password: str) -> str:
         """`open_session`, for who knows the password that was given at the start.
 
         Raises:
-            Refusal: 403 if none was given, 401 if it is another one.
+            Refusal: 403 if none was given, 401 if it is another one, 400 for what is no address.
         """
-        if self._password_hash is None:
-            raise Refusal(403, "the emulator was started without a password", "FORBIDDEN")
-        if not hmac.compare_digest(self._password_hash, hash_password(password, self._password_salt)):
-            raise Refusal(401, "that is not the password", "UNAUTHORIZED")
+        self._password.admit(email, password)
         return self.open_session(email)
 
     def advance(self, seconds: float) -> None:
@@ -305,9 +311,7 @@ class Emulator:
     def move_vm(self, vm_id: str, status: str, *, reason: str | None = None, after: float = 0.0) -> None:
         """Let a VM come into `status` in `after` seconds, such as `failed` or `interrupted`."""
         self._change(
-            lambda database, now: move_vm(
-                database, vm_id, status, reason, now + after, now, self._settings.seed
-            )
+            lambda database, now: move_vm(database, vm_id, status, reason, after, now, self._settings.seed)
         )
 
     def add_runner_job(
@@ -338,7 +342,7 @@ class Emulator:
         """Let a replica be unhealthy, and its cluster degraded, in `after` seconds, for `lasting` seconds."""
         self._change(
             lambda database, now: sicken_replica(
-                database, cluster_id, index, now + after, lasting, now, self._settings.seed
+                database, cluster_id, index, after, lasting, now, self._settings.seed
             )
         )
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
 
 import attrs
+
+from openrelay_async.emulator.arguments import find_number_problem, require
+from openrelay_async.emulator.fault_fields import find_fault_problem, find_missing_status
+from openrelay_async.errors import ConfigurationError
+
+
+def _check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    require(f"Fault: {attribute.name}", find_fault_problem(attribute.name, value))
 
 
 @attrs.frozen(kw_only=True)
@@ -17,25 +25,33 @@ class Fault:
     Without `call` it hits the next `times` requests of the operation; with it, the requests number `call` to
     `call + times - 1`, counted from 1 since the emulator started (or `faults.clear()`). A fault with a
     `status` does nothing else: the operation is not carried out.
+
+    Raises:
+        ConfigurationError: a field that could never do anything, such as an operation that there is not.
     """
 
-    operation: str = "*"
+    operation: str = attrs.field(default="*", validator=_check)
     """Operation id such as `createVm`; `*` is any, control endpoints excepted."""
-    call: int | None = None
-    times: int | None = 1
+    call: int | None = attrs.field(default=None, validator=_check)
+    times: int | None = attrs.field(default=1, validator=_check)
     """How many requests; None is all from then on."""
-    status: int | None = None
-    code: str | None = None
-    message: str | None = None
-    retry_after: float | str | None = None
+    status: int | None = attrs.field(default=None, validator=_check)
+    code: str | None = attrs.field(default=None, validator=_check)
+    message: str | None = attrs.field(default=None, validator=_check)
+    retry_after: float | str | None = attrs.field(default=None, validator=_check)
     """Seconds, or any text for the header."""
-    delay: float = 0.0
+    delay: float = attrs.field(default=0.0, validator=_check)
     """Seconds, on the emulator's clock, before anything happens; with `body="slow"` also what the body
     takes.
     """
-    reset: Literal["before", "after"] | None = None
+    reset: Literal["before", "after"] | None = attrs.field(default=None, validator=_check)
     """A TCP reset: before anything was done, or after the commit, instead of the answer."""
-    body: Literal["truncated", "garbage", "slow"] | None = None
+    body: Literal["truncated", "garbage", "slow"] | None = attrs.field(default=None, validator=_check)
+
+    def __attrs_post_init__(self) -> None:
+        missing = find_missing_status(attrs.asdict(self))
+        if missing is not None:
+            raise ConfigurationError(f"Fault: {missing} needs a status: it is a part of that answer")
 
     def retry_after_header(self) -> str | None:
         if self.retry_after is None or isinstance(self.retry_after, str):
@@ -46,12 +62,27 @@ class Fault:
 class FaultPlan:
     """The faults of an emulator; add to it at any time, from any thread."""
 
-    def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        if not isinstance(faults, Iterable):
+            raise ConfigurationError(
+                f"faults must be a list of Fault objects, not {type(faults).__name__}: put it in brackets"
+            )
         self._faults: list[tuple[Fault, list[int]]] = []  # each with how often it hit
         self._calls: Counter[str] = Counter()
         self.add(*faults)
 
     def add(self, *faults: Fault) -> None:
+        """From now on these go wrong, too.
+
+        Raises:
+            ConfigurationError: one is no `Fault`; none is added then.
+        """
+        for fault in faults:
+            if not isinstance(fault, Fault):
+                raise ConfigurationError(
+                    f'faults must be Fault objects, such as Fault(operation="createVm", status=503), '
+                    f"not {type(fault).__name__}"
+                )
         self._faults.extend((fault, []) for fault in faults)
 
     append = add
@@ -93,8 +124,7 @@ class RateLimit:
     """A bucket of tokens for each key: `per_second` come in, at most as many are kept."""
 
     def __init__(self, per_second: float) -> None:
-        if not per_second > 0:
-            raise ValueError("rate_limit must be more than 0")
+        require("rate_limit", find_number_problem(per_second, above=0))
         self.per_second = per_second
         self._full = max(1.0, per_second)
         self._buckets: dict[str, tuple[float, float]] = {}

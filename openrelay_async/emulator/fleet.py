@@ -6,7 +6,11 @@ from collections.abc import Mapping
 
 import attrs
 
+from openrelay_async.emulator.arguments import find_choice_problem, find_integer_problem, require
+from openrelay_async.errors import ConfigurationError
+
 CPU_NODE = "node-cpu-01"
+_MOST_GPUS = 1_000_000
 
 
 @attrs.frozen
@@ -70,9 +74,15 @@ class Fleet:
     nodes: tuple[Node, ...] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        unknown = set(self.gpus) - {kind.id for kind in GPU_KINDS}
-        if unknown:
-            raise ValueError(f"no such GPU model: {', '.join(sorted(unknown))}")
+        if not isinstance(self.gpus, Mapping):
+            raise ConfigurationError(
+                'fleet must be a mapping of GPU models to numbers, such as {"rtx-4090": 64}, '
+                f"not {type(self.gpus).__name__}"
+            )
+        known = [kind.id for kind in GPU_KINDS]
+        for model_id, gpus in self.gpus.items():
+            require("each GPU model of fleet", find_choice_problem(model_id, known))
+            require(f"fleet[{model_id!r}]", find_integer_problem(gpus, least=0, most=_MOST_GPUS))
         nodes = [Node(CPU_NODE, "eu-central", None, 0, 512)]
         for kind in GPU_KINDS:
             left, number = self.gpus.get(kind.id, kind.total), 0

@@ -23,6 +23,7 @@ from openrelay_async.emulator.seen import SeenRequest
 from openrelay_async.emulator.server import Server
 from openrelay_async.emulator.service import Service
 from openrelay_async.emulator.storage import Database
+from openrelay_async.emulator.time import TurnedClock
 
 T = TypeVar("T")
 
@@ -96,6 +97,8 @@ async def run(
     Raises:
         EmulatorError: the port is not to be had.
     """
+    if isinstance(clock, TurnedClock):
+        clock = clock.serving()
     with database.transaction():
         settle(database, clock.wall())
     seen_until = float(database.read_meta("time") or clock.wall())

@@ -15,14 +15,29 @@ from openrelay_async.emulator.areas.runners.storage import RUNNER_JOBS, RUNNER_P
 from openrelay_async.emulator.areas.vms import rules as vm_rules
 from openrelay_async.emulator.areas.vms.saving import save_vm
 from openrelay_async.emulator.areas.vms.storage import VMS
+from openrelay_async.emulator.arguments import (
+    find_flag_problem,
+    find_integer_problem,
+    find_text_problem,
+    find_time_problem,
+    require,
+)
 from openrelay_async.emulator.secrets import hash_token
 from openrelay_async.emulator.storage import Database, EmulatorError
 
+_MOST_GPUS = 1_000
+
 
 def move_vm(
-    database: Database, vm_id: str, status: str, reason: str | None, at: float, now: float, seed: int
+    database: Database, vm_id: str, status: str, reason: str | None, after: float, now: float, seed: int
 ) -> None:
-    """A VM or pod comes into `status` at `at`. What was to come after that is dropped."""
+    """A VM or pod comes into `status` in `after` seconds. What was to come after that is dropped."""
+    require("vm_id", find_text_problem(vm_id))
+    require("status", find_text_problem(status))
+    if reason is not None:
+        require("reason", find_text_problem(reason, is_blank_allowed=True))
+    require("after", find_time_problem(after))
+    at = now + after
     vm = VMS.get(database, vm_id)
     if vm is None:
         raise EmulatorError(f"there is no VM {vm_id}")
@@ -44,6 +59,10 @@ def add_runner_job(
     fails: bool,
 ) -> str:
     """A job comes in from GitHub; its id."""
+    for name, value in (("pool_id", pool_id), ("repository", repository), ("size", size)):
+        require(name, find_text_problem(value))
+    require("lasting", find_time_problem(lasting))
+    require("fails", find_flag_problem(fails))
     pool = RUNNER_POOLS.get(database, pool_id)
     if pool is None or size not in runner_rules.SIZES:
         raise EmulatorError(f"there is no runner pool {pool_id}, or no size {size}")
@@ -57,6 +76,9 @@ def add_runner_job(
 
 def enroll_node(database: Database, token: str, gpu_model_id: str, gpus: int, now: float, seed: int) -> str:
     """A machine comes with a provisioning token, as its bootstrap script would let it; the id of the node."""
+    require("token", find_text_problem(token))
+    require("gpu_model_id", find_text_problem(gpu_model_id))
+    require("gpus", find_integer_problem(gpus, least=0, most=_MOST_GPUS))
     found = PROVISIONING_TOKENS.find(database, token_hash=hash_token(token))
     if not found or provider_rules.token_status(found[0], now) != "active":
         raise EmulatorError("that is no good provisioning token")
@@ -75,12 +97,18 @@ def sicken_replica(
     database: Database,
     cluster_id: str,
     index: int,
-    since: float,
+    after: float,
     lasting: float | None,
     now: float,
     seed: int,
 ) -> None:
-    """A replica is unhealthy from `since` on."""
+    """A replica is unhealthy in `after` seconds."""
+    require("cluster_id", find_text_problem(cluster_id))
+    require("index", find_integer_problem(index))
+    require("after", find_time_problem(after))
+    if lasting is not None:
+        require("lasting", find_time_problem(lasting))
+    since = now + after
     cluster = CLUSTERS.get(database, cluster_id)
     if cluster is None or not 0 <= index < len(cluster.replicas):
         raise EmulatorError(f"there is no replica {index} of cluster {cluster_id}")

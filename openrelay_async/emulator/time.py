@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
+import math
 import random
 import threading
-from contextlib import suppress
+from datetime import UTC, datetime
 
 from openrelay_async.clock import Clock, SystemClock
+from openrelay_async.emulator.arguments import find_number_problem, require
+from openrelay_async.emulator.jumping import ObservedClock, Work
+from openrelay_async.emulator.sleepers import Sleepers
+from openrelay_async.errors import ConfigurationError
 
 DAY_ONE = 1_793_491_200.0
 """2026-11-01T00:00:00Z: where a turned clock begins unless told otherwise."""
+
+LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()
+"""How far a clock goes: what ends long after now must still have a date, and dates end with the year 9999."""
+
+
+def check_turn(seconds: object, wall: float) -> None:
+    """A clock that shows `wall` may be turned so far.
+
+    Raises:
+        ConfigurationError: it may not.
+    """
+    require("seconds", find_number_problem(seconds, least=0, hint="a clock is turned forward only"))
+    if isinstance(seconds, int | float) and wall + seconds > LATEST:
+        raise ConfigurationError("seconds must leave the clock before the year 9000")
+
+
+def waits_by_itself(clock: Clock) -> bool:
+    """Do its sleeps wait for its time? Those of somebody else's clock may as well turn it."""
+    if isinstance(clock, FastClock | ObservedClock):
+        return clock.waits_by_itself
+    return isinstance(clock, TurnedClock | SystemClock)
 
 
 class TurnedClock:
@@ -24,11 +48,12 @@ class TurnedClock:
     """
 
     def __init__(self, start: float = DAY_ONE, *, seed: int = 0) -> None:
-        self._start = start
+        require("start", find_number_problem(start, least=0, most=LATEST))
+        self._start = float(start)
         self._elapsed = 0.0
         self._random = random.Random(seed)  # noqa: S311 - jitter, not a secret
-        self._sleepers: list[tuple[float, int, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-        self._order = itertools.count()
+        self._sleepers = Sleepers()
+        self._work = Work()
         self._lock = threading.Lock()
 
     def monotonic(self) -> float:
@@ -41,64 +66,66 @@ class TurnedClock:
         return self._random.uniform(low, high)
 
     async def sleep(self, seconds: float) -> None:
-        if seconds <= 0:
+        if not seconds > 0:
             await asyncio.sleep(0)
             return
-        loop = asyncio.get_running_loop()
-        woken: asyncio.Future[None] = loop.create_future()
-        with self._lock:
-            heapq.heappush(self._sleepers, (self._elapsed + seconds, next(self._order), loop, woken))
-        await woken
+        with self._lock:  # a turn by another thread comes before this sleep, or wakes it
+            sleeper = self._sleepers.add(self._elapsed + seconds)
+        await self._sleepers.wait_for(sleeper)
+
+    def next_waking(self) -> float:
+        """The time, as `monotonic` tells it, at which the next sleep ends; infinity if there is none."""
+        at = self._sleepers.next_waking()
+        return at if self._start + at <= LATEST else math.inf
 
     def advance(self, seconds: float) -> None:
         """Turn the clock forward and wake who has slept enough."""
-        if seconds < 0:
-            raise ValueError("a clock is turned forward only")
+        check_turn(seconds, self.wall())
         with self._lock:
             self._elapsed += seconds
-            due = []
-            while self._sleepers and self._sleepers[0][0] <= self._elapsed:
-                due.append(heapq.heappop(self._sleepers))
-        for _, _, loop, woken in due:
-            with suppress(RuntimeError):  # its loop is closed: nobody sleeps there any more
-                loop.call_soon_threadsafe(_wake, woken)
+        self._work.note()
+        self._sleepers.wake(self._elapsed)
+
+    def turn_to(self, at: float) -> None:
+        """Turn the clock forward to `at`, as `monotonic` tells it, unless it is further on already."""
+        with self._lock:
+            self._elapsed = max(self._elapsed, at)
+        self._sleepers.wake(self._elapsed)
 
     def jumping(self) -> Clock:
-        """The same time, for a client: sleeping on it turns the clock instead of waiting."""
-        return _JumpingClock(self)
+        """The same time, for a client: sleeping on it turns the clock instead of waiting.
+
+        It is turned to the time at which the next sleep ends, whoever sleeps, and when nobody is at work: so
+        sleeps side by side take no longer than the longest of them, and none ends while a request to an
+        emulator with this clock is on its way.
+
+        Work is seen by its readings of the clock: those of a client and an emulator that have it. What does
+        not read it cannot be seen: a server of another process or thread with a clock of its own, or the
+        caller's own pauses in real time. A sleep may end during those: one of seconds at once, one of hours
+        after 20 ms, or 0.2 s if several threads read the clock. And after 5 s of work without a jump the
+        clock is turned all the same.
+        """
+        return ObservedClock(self, self._work, jumps=True)
+
+    def serving(self) -> Clock:
+        """The same time, for a server: `jumping()` sees that it is at work. Sleeps wait for a turn."""
+        return ObservedClock(self, self._work, jumps=False)
 
     def __repr__(self) -> str:
         return f"TurnedClock(elapsed={self._elapsed:g})"
 
 
-class _JumpingClock:
-    def __init__(self, clock: TurnedClock) -> None:
-        self._clock = clock
-
-    def monotonic(self) -> float:
-        return self._clock.monotonic()
-
-    def wall(self) -> float:
-        return self._clock.wall()
-
-    def uniform(self, low: float, high: float) -> float:
-        return self._clock.uniform(low, high)
-
-    async def sleep(self, seconds: float) -> None:
-        self._clock.advance(max(seconds, 0.0))
-        await asyncio.sleep(0)
-
-
 class FastClock:
     """The time of `inner`, `speed` times as fast, beginning no earlier than `not_before` (wall time).
+
+    It stands still when it has come to the year 9000.
 
     A database that has lived at a high speed holds times of the future; `not_before` keeps its time from
     going back.
     """
 
     def __init__(self, inner: Clock | None = None, *, speed: float = 1.0, not_before: float = 0.0) -> None:
-        if not speed > 0:
-            raise ValueError("speed must be more than 0")
+        require("speed", find_number_problem(speed, above=0))
         self._inner = inner or SystemClock()
         self._speed = speed
         self._origin = self._inner.monotonic()
@@ -111,14 +138,18 @@ class FastClock:
 
     def advance(self, seconds: float) -> None:
         """Turn the clock forward; call it in the thread of who sleeps on it."""
-        if seconds < 0:
-            raise ValueError("a clock is turned forward only")
+        check_turn(seconds, self.wall())
         self._turned += seconds
         for turn in self._turns:
             turn.set()
 
     def wall(self) -> float:
-        return self._wall + self.monotonic()
+        return min(self._wall + self.monotonic(), LATEST)
+
+    @property
+    def waits_by_itself(self) -> bool:
+        """Do its sleeps wait? Only if those of `inner` do."""
+        return waits_by_itself(self._inner)
 
     def uniform(self, low: float, high: float) -> float:
         return self._inner.uniform(low, high)
@@ -145,8 +176,3 @@ class FastClock:
 
 async def _wait_for(turn: asyncio.Event) -> None:
     await turn.wait()
-
-
-def _wake(woken: asyncio.Future[None]) -> None:
-    if not woken.done():
-        woken.set_result(None)

@@ -11,7 +11,15 @@ from openrelay_async.config import check_seconds
 from openrelay_async.errors import OpenRelayError
 from openrelay_async.generated.models.api_keys import ApiKeySummary
 from openrelay_async.generated.resources.api_keys import ApiKeys as GeneratedApiKeys
-from openrelay_async.rotation import Journal, Rotation, RotationError, Store, rotation_error
+from openrelay_async.rotation import (
+    Journal,
+    Rotation,
+    RotationError,
+    Store,
+    check_lifetime,
+    refuse_unfinished,
+    rotation_error,
+)
 from openrelay_async.rotation_run import RotationRun
 
 
@@ -45,51 +53,54 @@ class ApiKeys(GeneratedApiKeys):
             store: takes the plaintext and keeps it where the next process will look for it. A coroutine
                 function is awaited, any other function runs in a thread.
             name: name of the new key; by default the old one's.
-            scopes: scopes of the new key; by default the old one's. Never more than the old key has.
+            scopes: scopes of the new key; by default the old one's. Never more than the old key has. One
+                that may not revoke keys will do here, but cannot be rotated again.
             expires_in: lifetime in seconds or as a timedelta; by default that with which the old key was
                 made.
             grace: seconds for which the old key stays valid after the switch, for other processes that
                 read it from the same store.
             drain_timeout: seconds to wait for the calls under the old key.
             journal: a file that says how far the rotation is (no secrets), for `resume_rotation` after a
-                crash.
+                crash. One that tells of another rotation which is not over is refused.
             key_id: id of the key in use, where neither whoami nor its prefix tells it.
 
         Returns:
             The finished rotation.
 
         Raises:
-            RotationError: a step failed. It says which one, which key works, and what is left to do.
+            ConfigurationError: an argument that cannot work; nothing was sent.
+            RotationError: a step failed. It says which one, which key works, and what is left to do. A
+                rotation that is cancelled says so in a note of the `CancelledError`.
         """
         for seconds, what in ((grace, "grace"), (drain_timeout, "drain_timeout")):
             if seconds != 0:
                 check_seconds(what, seconds)
+        lifetime = check_lifetime(expires_in)
+        if journal is not None:
+            refuse_unfinished(journal)
         calls = self._client_calls()
         old = await calls.transport.key_source.get()
-        if old.rotating:
-            raise RotationError("a rotation of this key is under way already")
-        old.rotating = True
-        try:
+        with calls.transport.shared.rotation_of(old.secret) as is_free:
+            if not is_free:
+                raise RotationError("a rotation of this key is under way already")
             run = RotationRun(calls, old, journal)
             summary = await _prepare(run, name, scopes, key_id)
-            await run.make(summary, store=store, expires_in=expires_in)
-            new = run.switch()
-            return await run.finish(new, grace=grace, drain_timeout=drain_timeout)
-        finally:
-            old.rotating = False
+            await run.make(summary, store=store, lifetime=lifetime)
+            return await run.finish(grace=grace, drain_timeout=drain_timeout)
 
     async def resume_rotation(self, rotation: Rotation | Journal) -> Rotation:
         """Finish a rotation that stopped: by an error after the switch, or because the process died.
 
-        With a client whose key is the new one, the old one is revoked. With a client whose key is the old
-        one, and if the new one was not stored, the new one is revoked, as nobody has it.
+        If the new key was not stored, it is revoked, as nobody has it. If it was, the old one is revoked, by
+        a client whose key is the new one or, as that may have been rotated in turn or may lack the scope, any
+        other of the organization that may revoke keys.
 
         Args:
             rotation: from `RotationError.rotation`, or the journal that was given to `rotate`.
 
         Raises:
-            RotationError: the client's key is neither, or the new key may be stored: then start the client
-                with what the store has.
+            RotationError: the client's key is of no use for that, or the new key may be stored: then start
+                the client with what the store has.
         """
         if isinstance(rotation, Rotation):
             journal = None
@@ -100,12 +111,14 @@ class ApiKeys(GeneratedApiKeys):
             return rotation
         calls = self._client_calls()
         credential = await calls.transport.key_source.get()
-        run = RotationRun(calls, credential, journal)
+        run = RotationRun(calls, credential, journal, has_old_key=False)
         in_use = await _prepare(run, rotation.name, None, None)
+        is_ours = run.rotation is not None and run.rotation.org_id == rotation.org_id
         run.rotation = rotation
-        if in_use.id == rotation.new_key_id:
-            return await run.revoke_old(credential)
-        if in_use.id != rotation.old_key_id:
+        is_old = in_use.id == rotation.old_key_id
+        if in_use.id == rotation.new_key_id or (is_ours and not is_old and rotation.is_stored):
+            return await run.revoke_old()
+        if not is_old:
             raise RotationError(f"the client's key {in_use.id} is neither of this rotation's keys")
         if rotation.step not in {"create", "verify"}:
             raise rotation_error(

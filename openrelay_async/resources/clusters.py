@@ -52,36 +52,43 @@ class Clusters(GeneratedClusters):
 
         Raises:
             LeaseExpired: it came to its limit; the block was cancelled.
-            LeaseError: it could not be terminated and may still run: its id is named.
+            LeaseError: it could not be terminated and may still run: its id is named. Or nobody knows what
+                a create without an answer has created: its name is told, and ended is only what is its own.
             WaitError: it did not get ready; it is terminated.
+            ConfigurationError, TypeError, ValueError: an argument that cannot work, before anything is sent.
         """
         if "env_vars" in order:
             order["env_vars"] = conceal(order["env_vars"])
-        from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
-        from openrelay_async.lease_record import LeaseRecord
+        from openrelay_async.lease import Lease
+        from openrelay_async.lease_terms import LeaseSteps, LeaseTerms, check_order
+        from openrelay_async.lifecycles import CLUSTERS
 
-        name, org_id = order["name"], order.get("org_id")
+        terms = LeaseTerms(
+            lifecycle=CLUSTERS,
+            until=until,
+            wait_timeout=wait_timeout,
+            wait_for_capacity=wait_for_capacity,
+            max_duration=max_duration,
+            record=record,
+            on_update=on_update,
+        )
+        check_order(self.create, order)
+        org_id = order.get("org_id")
 
-        async def create() -> ClusterSummary:
-            return await self.create(wait_for_capacity=wait_for_capacity, **order)
-
-        async def find(since: float) -> ClusterSummary | None:
-            return await find_named(self.list(page_size=1000, org_id=org_id), name, since)
+        async def create(patience: float | None) -> ClusterSummary:
+            return await self.create(wait_for_capacity=patience, **order)
 
         async def wait(id: str, seconds: float) -> ClusterSummary:
             return await self.wait(id, until=until, timeout=seconds, on_update=on_update, org_id=org_id)
 
         steps = LeaseSteps(
-            "cluster",
-            "clusters",
-            name,
+            CLUSTERS,
+            order["name"],
             org_id,
             create,
             is_repeatable=False,
-            find=find,
+            listed=self.list(page_size=1000, org_id=org_id),
             wait=wait,
             terminate=self.terminate,
         )
-        limits = LeaseLimits(wait_timeout, max_duration)
-        clock = self._calls.transport.shared.clock
-        return Lease(steps, limits, clock, None if record is None else LeaseRecord(record))
+        return Lease(steps, terms, self._calls.transport)

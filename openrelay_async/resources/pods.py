@@ -56,39 +56,47 @@ class Pods(GeneratedPods):
 
         Raises:
             LeaseExpired: it came to its limit; the block was cancelled.
-            LeaseError: it could not be terminated and may still run: its id is named.
+            LeaseError: it could not be terminated and may still run: its id is named. Or nobody knows what
+                a create without an answer has created: its name is told, and ended is only what is its own.
             WaitError: it did not get ready; it is terminated.
+            ConfigurationError, TypeError, ValueError: an argument that cannot work, before anything is sent.
         """
         if "env_vars" in order:
             order["env_vars"] = conceal(order["env_vars"])
         from openrelay_async.generated.resources.vms import Vms
-        from openrelay_async.lease import Lease, LeaseLimits, LeaseSteps, find_named
-        from openrelay_async.lease_record import LeaseRecord
+        from openrelay_async.lease import Lease
+        from openrelay_async.lease_terms import LeaseSteps, LeaseTerms, check_order
+        from openrelay_async.lifecycles import PODS
 
-        name, org_id = order.setdefault("name", f"lease-{uuid.uuid4().hex[:12]}"), None
+        terms = LeaseTerms(
+            lifecycle=PODS,
+            until=until,
+            wait_timeout=wait_timeout,
+            wait_for_capacity=wait_for_capacity,
+            max_duration=max_duration,
+            max_cost_cents=max_cost_cents,
+            record=record,
+            on_update=on_update,
+        )
+        name = order.setdefault("name", f"lease-{uuid.uuid4().hex[:12]}")
+        check_order(self.create, order)
         key = str(uuid.uuid4())
 
-        async def create() -> VmSummary:
-            return await self.create(idempotency_key=key, wait_for_capacity=wait_for_capacity, **order)
-
-        async def find(since: float) -> VmSummary | None:
-            return await find_named(self.list(page_size=1000), name, since)
+        async def create(patience: float | None) -> VmSummary:
+            return await self.create(idempotency_key=key, wait_for_capacity=patience, **order)
 
         async def wait(id: str, seconds: float) -> AnyVm:
             return await self.wait(id, until=until, timeout=seconds, on_update=on_update)
 
         steps = LeaseSteps(
-            "pod",
-            "pods",
+            PODS,
             name,
-            org_id,
+            None,
             create,
             is_repeatable=True,
-            find=find,
+            listed=self.list(page_size=1000),
             wait=wait,
             terminate=Vms(self._calls).terminate,
             price=lambda vm: vm.price_per_hour_cents,
         )
-        limits = LeaseLimits(wait_timeout, max_duration, max_cost_cents)
-        clock = self._calls.transport.shared.clock
-        return Lease(steps, limits, clock, None if record is None else LeaseRecord(record))
+        return Lease(steps, terms, self._calls.transport)

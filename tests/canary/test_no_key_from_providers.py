@@ -54,6 +54,7 @@ def make_providers(canary: str, folder: Path) -> dict[str, Callable[[], object]]
         "file": FileKey(file),
         "command": CommandKey(sys.executable, "-c", read, str(file), "0"),
         "failing command": CommandKey(sys.executable, "-c", read, str(file), "3"),
+        "command that traces": CommandKey("sh", "-c", 'set -x; echo "$(cat "$0")"; exit 3', str(file)),
         "secret with a space": lambda: Secret(f"{canary} "[:-1] + " x"),
     }
 
@@ -68,6 +69,7 @@ def make_providers(canary: str, folder: Path) -> dict[str, Callable[[], object]]
         "file",
         "command",
         "failing command",
+        "command that traces",
         "secret with a space",
     ],
 )

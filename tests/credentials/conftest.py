@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from openrelay_async.emulator import Emulator
+from openrelay_async.generated.models.api_keys import ApiKeySummary
 
 
 @attrs.define
@@ -55,3 +56,9 @@ async def keys() -> AsyncIterator[KeyServer]:
 async def emulator() -> AsyncIterator[Emulator]:
     async with Emulator() as running:
         yield running
+
+
+async def working_keys(emulator: Emulator) -> list[ApiKeySummary]:
+    """The keys that are in force, asked for with a session: no key of the test is involved."""
+    async with emulator.client(api_key=emulator.session_token) as client:
+        return [key for key in await client.api_keys.list() if key.revoked_at is None]

@@ -195,6 +195,67 @@ async def test_a_missing_key_is_one_line_and_status_2(run: Run, monkeypatch: pyt
     assert len(done.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["revoke", ""],
+        ["revoke", ".."],
+        ["revoke", "a\x1bb"],
+        ["--key-command", "vault 'token-of-mine", "list"],
+        ["create", "--name", "new", "--store-command", "sh -c 'token-of-mine"],
+        ["rotate", "--store-command", "sh -c token-of-mine\\"],
+    ],
+    ids=["no id", "dots", "control characters", "key command", "store command of create", "of rotate"],
+)
+async def test_a_wrong_command_line_is_one_line_and_status_2(
+    words: list[str], emulator: Emulator, run: Run
+) -> None:
+    done = await run(*words)
+    assert done.status == 2
+    assert done.err.startswith("error: ")
+    assert len(done.err.splitlines()) == 1
+    assert "token-of-mine" not in done.err
+    assert list(emulator.requests) == []
+
+
+async def start_into(emulator: Emulator, out: int) -> tuple[int, str]:
+    """Run `list` into a file that is open; return the exit status and what was said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "openrelay_async.keys", "--base-url", emulator.url, "list"),
+        env={**os.environ, "OPENRELAY_API_KEY": emulator.api_key},
+        stdout=out,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    os.close(out)
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+async def test_a_reader_that_goes_away_is_no_error(emulator: Emulator) -> None:
+    """`… list | head -0`: quiet, with the status that the signal would give."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert await start_into(emulator, writer) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk that Linux has")
+async def test_output_that_cannot_be_written_is_one_line(emulator: Emulator) -> None:
+    status, said = await start_into(emulator, os.open("/dev/full", os.O_WRONLY))
+    assert status == 1
+    assert said == "error: the output cannot be written: No space left on device\n"
+
+
+async def test_a_key_that_is_neither_stored_nor_revoked_is_named(emulator: Emulator, run: Run) -> None:
+    emulator.faults.add(Fault(operation="revokeOrgApiKey", status=403, times=None))
+    done = await run("create", "--name", "lost", "--store-command", "false")
+    async with emulator.client() as client:
+        [lost] = [key for key in await client.api_keys.list() if key.name == "lost"]
+    assert done.status == 1
+    assert f"the new key {lost.id} could not be revoked (403): do it yourself" in done.err
+
+
 def test_lifetimes_are_numbers_with_units() -> None:
     assert [parse_lifetime(text) for text in ("90d", "12h", "30m", "45s", "45")] == [
         7776000,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import stat
 import sys
 import threading
@@ -380,4 +381,55 @@ async def test_a_missing_key_raises_at_the_first_operation_that_needs_one(
     async with AsyncClient(base_url=keys.url) as client:
         with pytest.raises(ConfigurationError, match="OPENRELAY_API_KEY"):
             await client.vms.get("vm_1")
+    assert keys.seen == []
+
+
+@pytest.mark.parametrize("check_every", ["x", -1, float("nan"), True], ids=repr)
+def test_an_interval_that_is_none_is_refused_when_the_client_is_made(check_every: object) -> None:
+    """R9.1."""
+
+    class Vault:
+        def __init__(self) -> None:
+            self.check_every = check_every
+
+        def __call__(self) -> str:
+            return KEY
+
+    with pytest.raises(ConfigurationError, match="check_every of Vault"):
+        AsyncClient(Vault(), base_url="http://127.0.0.1:9")
+
+
+async def test_an_interval_of_0_asks_for_every_call(keys: KeyServer) -> None:
+    """R9.1."""
+
+    class Vault:
+        check_every = 0
+        blocks = False
+        asked = 0
+
+        def __call__(self) -> str:
+            self.asked += 1
+            return KEY
+
+    keys.good = {KEY}
+    vault = Vault()
+    async with AsyncClient(vault, base_url=keys.url) as client:
+        for _ in range(3):
+            await client.account.whoami()
+    assert vault.asked == 3
+
+
+def test_a_secret_that_was_pickled_is_no_key() -> None:
+    """R4.1: what is left of it is its mask."""
+    sealed = pickle.loads(pickle.dumps(Secret(KEY)))  # noqa: S301 - made here
+    with pytest.raises(ConfigurationError, match="api_key is a Secret that was pickled") as caught:
+        AsyncClient(sealed, base_url="http://127.0.0.1:9")
+    assert foreign_links(caught.value) == []
+
+
+async def test_a_secret_that_was_pickled_is_no_key_of_a_provider(keys: KeyServer) -> None:
+    sealed = pickle.loads(pickle.dumps(Secret(KEY)))  # noqa: S301 - made here
+    async with AsyncClient(lambda: sealed, base_url=keys.url) as client:
+        with pytest.raises(ConfigurationError, match="is a Secret that was pickled"):
+            await client.account.whoami()
     assert keys.seen == []

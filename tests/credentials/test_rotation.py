@@ -16,18 +16,12 @@ import pytest
 from openrelay_async import AsyncClient, FileKey, PoolLimits, RetryPolicy, errors
 from openrelay_async.emulator import Emulator, Fault
 from openrelay_async.emulator.options import Generation
-from openrelay_async.generated.models.api_keys import ApiKeySummary
 from openrelay_async.hooks import AttemptStarted
 from openrelay_async.rotation import Rotation, RotationError
 from tests.canary.leaks import foreign_links, leaks_of_error
+from tests.credentials.conftest import working_keys
 
 CREATE, REVOKE, WHOAMI, LIST = "createOrgApiKey", "revokeOrgApiKey", "whoami", "listOrgApiKeys"
-
-
-async def working_keys(emulator: Emulator) -> list[ApiKeySummary]:
-    """The keys that are in force, asked for with a session: no key of the test is involved."""
-    async with emulator.client(api_key=emulator.session_token) as client:
-        return [key for key in await client.api_keys.list() if key.revoked_at is None]
 
 
 async def test_rotation_replaces_the_key_stores_it_and_revokes_the_old_one(emulator: Emulator) -> None:

@@ -58,6 +58,59 @@ def test_no_generated_key_is_missed(prefix: str, tail: str) -> None:
             assert "[redacted]" in scrubbed
 
 
+ESCAPED_PLACES = [
+    "line\\n{}\\nline",
+    "line\\r\\n{}",
+    "column\\t{}\\t",
+    "twice\\\\n{}\\\\n",
+    "for HTML \\u0022{}\\u0022",
+    "colours \\x1b[0m\\x1b{}",
+    "of a URL %0A{}%0A",
+    "of a URL %22{}%22",
+]
+
+
+@pytest.mark.parametrize("prefix", ["vl_", "or_", "ors_", "whsec_", "vlp_", "orp_", "dpl_"])
+@pytest.mark.parametrize("place", ESCAPED_PLACES)
+def test_a_key_after_an_escaped_line_end_is_found(place: str, prefix: str) -> None:
+    """R4.7: `repr` and JSON of a text with lines have the letter n where the line ends."""
+    for make in TAILS.values():
+        for _ in range(25):
+            key = prefix + make()
+            text = place.format(key)
+            assert scrub_text(text) == place.format("[redacted]"), text
+            assert key not in scrub_text(json.dumps(f"a\n{key}\nb"))
+            assert key not in scrub_text(repr(f"a\t{key}\nb"))
+
+
+@pytest.mark.parametrize("text", ["a\\nvl_short1234", "a\\nBearer Abc123xyz", "a\\r\\nbearer Abc123xyz"])
+def test_a_short_key_after_an_escaped_line_end_is_found(text: str) -> None:
+    """R4.7."""
+    assert "[redacted]" in scrub_text(text)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("accessToken", "sessionToken", "clientSecret", "userPassword", "myApiKey", "APIToken"),
+        *("access_token", "session-token", "token", "apiKey", "AccessToken"),
+    ],
+)
+def test_labels_in_camel_case_are_seen(label: str) -> None:
+    """R4.7."""
+    value = "abcDEF123456abcDEF123456"
+    for place in (
+        '{{"{}": "{}"}}',
+        "{}={}&x=1",
+        "{}: {}",
+        "{{'{}': '{}'}}",
+        '{{\\"{}\\": \\"{}\\"}}',
+        "a\\n{}={}",
+    ):
+        text = place.format(label, value)
+        assert scrub_text(text) == place.format(label, "[redacted]"), text
+
+
 def test_a_key_without_a_prefix_is_found_in_a_header_and_after_a_label() -> None:
     """Prefixes are no promise: R4.7 holds for a key with none.
 
@@ -123,6 +176,11 @@ CLEAN = [
     "token: no, secret: none, password: required",
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ",
     "Qk1G+opaque/cursor==",
+    "broken: abcDEF123456abcDEF123456",
+    "C:\\new\\tokens\\registered\\vl_tools",
+    "tokenizer=abcDEF123456abcDEF123456",
+    "maxTokens: 4096, stopToken: none, cancellationToken: required",
+    "100%20of%20them%0Aand\\nmore\\u0020words",
 ]
 
 
@@ -177,7 +235,21 @@ def test_clean_text_is_read_fast() -> None:
 
 def test_a_text_made_to_be_slow_is_not() -> None:
     """No text makes the search take more than linear time."""
-    for unit in ("vl_", "or_", "eyJa.", "bearer ", "token: ", "or_a-", "a" * 15 + " ", "-vl_x/", 'token"'):
+    for unit in (
+        "vl_",
+        "or_",
+        "eyJa.",
+        "bearer ",
+        "token: ",
+        "or_a-",
+        "a" * 15 + " ",
+        "-vl_x/",
+        'token"',
+        "\\n",
+        "\\u0041",
+        "%0A",
+        "aT",
+    ):
         for length in (15_000, 400_000):
             text = unit * (length // len(unit))
             began = time.process_time()
@@ -219,6 +291,28 @@ def test_a_loggers_messages_arguments_tracebacks_and_extras_are_redacted() -> No
     assert handler.lines[5] == "clean 3"
     assert "ValueError: bad key [redacted]" in handler.lines[6]
     assert len(logger.filters) == len(handler.filters) == 1
+
+
+def test_a_logger_whose_redaction_is_there_learns_of_other_secrets() -> None:
+    """R4.1: with the filters that its handlers share with other loggers, and with handlers added since."""
+    first, shared, later = Lines(), Lines(), Lines()
+    other, logger = (logging.getLogger(f"test.{uuid.uuid4()}") for _ in range(2))
+    other.addHandler(shared)
+    theirs = install_redaction(other)
+    for handler in (first, shared):
+        logger.addHandler(handler)
+    logger.propagate = other.propagate = False
+    ours = install_redaction(logger, known=["my first odd secret"])
+    logger.addHandler(later)
+    assert install_redaction(logger, known=["my second odd secret", Secret("my first odd secret")]) is ours
+    assert ours is theirs
+    assert repr(ours) == "RedactionFilter(2 known secrets)"
+    logger.warning("my first odd secret, %s", "my second odd secret")
+    other.warning("my second odd secret")
+    lines = first.lines + shared.lines + later.lines
+    assert len(lines) == 4
+    assert "odd secret" not in "".join(lines)
+    assert {len(each.filters) for each in (logger, first, shared, later)} == {1}
 
 
 def test_a_secret_is_not_iterable_and_no_json_takes_it() -> None:

@@ -24,6 +24,12 @@ def test_fields_become_columns_and_models_rows() -> None:
     assert frame["name"].tolist() == ["a", "a"]
 
 
+@pytest.mark.parametrize("items", [None, 5, VmSummary.from_wire(VM)])
+def test_what_is_no_list_is_refused(items) -> None:
+    with pytest.raises(TypeError, match="a frame is made of a list of models, not of"):
+        list_to_frame(items)
+
+
 def test_times_are_aware() -> None:
     frame = list_to_frame([VmSummary.from_wire({**VM, "createdAt": "2026-11-23T12:00:00Z"})])
     assert frame["created_at"][0] == datetime(2026, 11, 23, 12, tzinfo=UTC)

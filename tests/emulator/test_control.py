@@ -68,6 +68,14 @@ async def test_faults_are_set_listed_and_cleared(controlled, connect, http):
         ({"status": True}, "faults[0].status"),
         ({"reset": "sometimes"}, "faults[0].reset"),
         ({"colour": "blue"}, "faults[0].colour"),
+        ({"operation": "createVM", "status": 503}, "faults[0].operation"),
+        ({"operation": None}, "faults[0].operation"),
+        ({"call": 0}, "faults[0].call"),
+        ({"times": -1}, "faults[0].times"),
+        ({"delay": -1}, "faults[0].delay"),
+        ({"delay": 1e308}, "faults[0].delay"),
+        ({"retry_after": "1\r\nX: y", "status": 503}, "faults[0].retry_after"),
+        ({"code": "BUSY"}, "faults[0].code"),
         ("boom", "faults[0]"),
     ],
 )
@@ -75,6 +83,22 @@ async def test_a_wrong_fault_is_named(controlled, http, fault, field):
     status, body = await control(http, controlled, "POST", "faults", {"faults": [fault]})
     assert (status, body["field"]) == (400, field)
     assert len(controlled.faults) == 0
+
+
+async def test_a_misspelt_operation_is_told_the_right_one(controlled, http):
+    fault = {"operation": "createVM", "status": 503}
+    _, body = await control(http, controlled, "POST", "faults", {"faults": [{}, fault]})
+    assert body["error"].startswith("faults[1].operation: must be the id of an operation")
+    assert body["error"].endswith("did you mean createVm?")
+    assert len(controlled.faults) == 0, "all of them or none"
+
+
+async def test_the_clock_goes_no_further_than_there_are_dates(controlled, connect, http):
+    turn = {"advance": 10**9}
+    answers = [await control(http, controlled, "POST", "clock", turn) for _ in range(300)]
+    assert {status for status, _ in answers} == {200, 400}
+    assert answers[-1][1]["field"] == "advance"
+    assert (await connect(controlled)("GET", "/v1/gpu-models")).status == 200
 
 
 async def test_the_clock_is_read_and_turned(controlled, connect, http):
@@ -108,6 +132,8 @@ async def test_requests_are_listed_without_credentials(controlled, connect, http
 async def test_people_sign_in_with_the_password(controlled, connect, http):
     wrong = {"email": "owner@acme.example", "password": "please"}
     assert (await control(http, controlled, "POST", "login", wrong))[0] == 401
+    nobody = {"email": " ", "password": "open sesame"}
+    assert (await control(http, controlled, "POST", "login", nobody))[0] == 400
     right = {**wrong, "email": "Owner@Acme.example", "password": "open sesame"}
     _, body = await control(http, controlled, "POST", "login", right)
     user = connect(controlled).with_token(body["session_token"])

@@ -49,6 +49,25 @@ def test_a_field_that_does_not_exist_is_refused() -> None:
         vm(colour="red")
 
 
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        ("text", "a string"),
+        (None, "null"),
+        (5, "an integer"),
+        ([], "an array"),
+        ([("id", "vm_1")], "an array"),
+    ],
+)
+def test_what_is_no_object_is_refused_as_what_it_is(raw: Any, kind: str) -> None:
+    with pytest.raises(StructureError, match=f"must be an object, is {kind}"):
+        models.VmSummary.from_wire(raw)
+
+
+def test_any_mapping_is_an_object() -> None:
+    assert models.VmSummary.from_wire(MappingProxyType(VM)) == vm()
+
+
 def test_positional_arguments_are_refused() -> None:
     with pytest.raises(TypeError):
         models.VmSummary("vm_1")  # type: ignore[misc]
@@ -108,6 +127,7 @@ def test_secrets_go_to_the_wire_only_when_asked() -> None:
         ("2026-10-31T12:34:56Z", datetime(2026, 10, 31, 12, 34, 56, tzinfo=UTC)),
         ("2026-10-31T12:34:56.5Z", datetime(2026, 10, 31, 12, 34, 56, 500_000, tzinfo=UTC)),
         ("2026-10-31T12:34:56.123456789Z", datetime(2026, 10, 31, 12, 34, 56, 123_456, tzinfo=UTC)),
+        ("2026-10-31t12:34:56z", datetime(2026, 10, 31, 12, 34, 56, tzinfo=UTC)),
         ("2026-10-31T14:34:56+02:00", datetime(2026, 10, 31, 12, 34, 56, tzinfo=UTC)),
         ("", None),
     ],

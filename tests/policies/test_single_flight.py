@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import threading
 
 import pytest
@@ -18,10 +19,15 @@ class Question:
         self.asked = 0
         self.may_answer = asyncio.Event()
         self.error: Exception | None = None
+        self.was_cancelled = False
 
     async def __call__(self) -> int:
         self.asked += 1
-        await self.may_answer.wait()
+        try:
+            await self.may_answer.wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
         if self.error is not None:
             raise self.error
         return self.asked
@@ -47,6 +53,65 @@ async def test_who_gives_up_does_not_take_the_answer_from_the_others():
     outcomes = await asyncio.gather(*callers, return_exceptions=True)
     assert isinstance(outcomes[0], asyncio.CancelledError)
     assert outcomes[1:] == [1, 1]
+
+
+async def test_a_run_goes_on_without_its_callers_for_those_who_come_later():
+    """R9.1: a key that takes longer than each call has is there for a later one."""
+    flight, question = SingleFlight[int](), Question()
+    caller = asyncio.create_task(flight.run(question))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.wait([caller])
+    later = asyncio.create_task(flight.run(question))
+    await asyncio.sleep(0)
+    question.may_answer.set()
+    assert await later == 1
+
+
+async def test_a_run_that_is_only_for_those_who_wait_ends_with_the_last_of_them():
+    """R3.5"""
+    flight, question = SingleFlight[int](only_while_awaited=True), Question()
+    callers = [asyncio.create_task(flight.run(question)) for _ in range(3)]
+    await asyncio.sleep(0)
+    for caller in callers[:2]:
+        caller.cancel()
+    await asyncio.wait(callers[:2])
+    assert not question.was_cancelled
+    callers[2].cancel()
+    await asyncio.wait([callers[2]])
+    assert question.was_cancelled
+    assert callers[2].cancelled()
+
+
+async def test_who_comes_just_after_the_last_has_given_up_asks_anew():
+    flight, question = SingleFlight[int](only_while_awaited=True), Question()
+    last = asyncio.create_task(flight.run(question))
+    await asyncio.sleep(0)
+    last.cancel()
+    # It runs after the cancelled caller, before the cancelled run.
+    next_one = asyncio.create_task(flight.run(question))
+    await asyncio.sleep(0)
+    question.may_answer.set()
+    assert await next_one == 2
+    assert question.was_cancelled
+
+
+async def test_a_run_knows_how_long_it_is_waited_for():
+    flight, seen = SingleFlight[float](), list[float]()
+    may_end = asyncio.Event()
+
+    async def look() -> float:
+        seen.append(flight.awaited_until())
+        await may_end.wait()
+        return flight.awaited_until()
+
+    callers = [asyncio.create_task(flight.run(look, until=until)) for until in (5.0, 9.0, 7.0)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    may_end.set()
+    assert await asyncio.gather(*callers) == [9.0] * 3
+    assert seen == [9.0]
+    assert flight.awaited_until() == -math.inf
 
 
 async def test_an_error_reaches_all_and_is_not_remembered():

@@ -39,6 +39,7 @@ NOT_FOR_A_FIRST_CALL = {
     "refusals": "nothing was refused",
     "key_inquiry": "nothing was refused",
     "key_shapes": "no text had to be searched for credentials",
+    "echoes": "no text had to be searched for secrets in use",
     "rotation": "the key stays",
     "display": "this is no notebook",
     "cells": "this is no notebook",

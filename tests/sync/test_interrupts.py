@@ -225,3 +225,44 @@ def test_ctrl_c_at_any_moment_loses_no_call_of_the_other_threads(run_script, vm_
     )
     # A coroutine that was made, but not yet handed in, when the signal struck is noted by Python.
     assert (done.code, done.out) == (0, "all counted True True\n"), done.err
+
+
+def test_calls_that_are_interrupted_before_they_began_are_forgotten(run_script, vm_server) -> None:
+    """They would keep their client, and so its thread, for ever. Some of so many are caught that early."""
+    done = run_script(
+        """
+    import gc, signal, sys, threading, time
+    from openrelay_sync import Client
+
+    class Alarm(Exception):
+        pass
+
+    def alarm(number, frame):
+        raise Alarm
+
+    client = Client(base_url=sys.argv[1])
+    client.vms.get("vm_1")
+    signal.signal(signal.SIGALRM, alarm)
+    struck = 0
+    for number in range(1000):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.0001 + number % 20 * 0.00003)
+            try:
+                client.vms.get("vm_1")
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except Alarm:
+            struck += 1
+    client.vms.get("vm_1")
+    del client
+    gc.collect()
+    end = time.monotonic() + 5
+    while [t for t in threading.enumerate() if t.name == "openrelay-sync"]:
+        assert time.monotonic() < end, "the dropped client's thread is still there"
+        time.sleep(0.01)
+    print("forgotten", struck > 100)
+    """,
+        vm_server.url,
+    )
+    # A coroutine that was made, but not yet handed in, when the signal struck is noted by Python.
+    assert (done.code, done.out) == (0, "forgotten True\n"), done.err

@@ -24,6 +24,8 @@ RESOURCES = sorted(
 OWN = {"Client", "LoopThread", "SyncContext", "SyncDownload", "SyncPagedCall"}
 TWINS = {"leases"}
 """Names of both packages that stand for different things."""
+ASYNC_ONLY = {"bulk"}
+"""Names that would be of no use in the sync package."""
 RENAMED = {"aclose": "close"}
 
 
@@ -55,10 +57,24 @@ def as_sync(returns: str) -> str:
 
 
 def test_the_public_names_are_the_same_and_the_sync_ones() -> None:
-    assert set(openrelay_sync.__all__) == set(openrelay_async.__all__) | OWN
+    assert set(openrelay_sync.__all__) == (set(openrelay_async.__all__) - ASYNC_ONLY) | OWN
+    assert len(openrelay_sync.__all__) == len(set(openrelay_sync.__all__))
 
 
-@pytest.mark.parametrize("name", sorted(set(openrelay_async.__all__) - TWINS))
+@pytest.mark.parametrize("name", openrelay_sync.__all__)
+def test_no_public_function_wants_to_be_awaited(name: str) -> None:
+    """Called without `await` it would do nothing at all."""
+    assert not inspect.iscoroutinefunction(getattr(openrelay_sync, name))
+
+
+@pytest.mark.parametrize("name", sorted(ASYNC_ONLY))
+def test_a_name_of_no_use_is_not_there(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"Client.{name}"):
+        getattr(openrelay_sync, name)
+    assert callable(getattr(Client, name))
+
+
+@pytest.mark.parametrize("name", sorted(set(openrelay_async.__all__) - TWINS - ASYNC_ONLY))
 def test_a_shared_name_is_the_same_object(name: str) -> None:
     assert getattr(openrelay_sync, name) is getattr(openrelay_async, name)
 

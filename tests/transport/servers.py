@@ -38,6 +38,8 @@ class Seen:
     target: str
     headers: dict[str, str]
     body: bytes = b""
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    """The headers as they came, one by one."""
     at: float = field(default_factory=time.monotonic)
 
     @property
@@ -138,12 +140,13 @@ class RawServer:
             return None
         first, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = first.split(" ", 2)
-        headers = {}
+        headers, fields = {}, []
         for line in lines:
             name, colon, value = line.partition(":")
             if colon:
                 headers[name.lower()] = value.strip()
-        seen = Seen(method, target, headers)
+                fields.append((name, value.strip()))
+        seen = Seen(method, target, headers, fields=fields)
         if self.reads_body:
             if "content-length" in headers:
                 seen.body = await reader.readexactly(int(headers["content-length"]))

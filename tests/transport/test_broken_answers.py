@@ -324,3 +324,50 @@ async def test_a_status_below_all_that_exist_is_no_success(status: str):
         with pytest.raises(errors.InvalidResponse) as caught:
             await client.request("GET", "/v1/things")
     assert caught.value.status == int(status)
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b"[]", b""])
+async def test_an_answer_of_the_wrong_shape_says_how_many_attempts_there_were(body: bytes):
+    """R11.1"""
+
+    async def answer(exchange: Exchange) -> None:
+        await (exchange.answer(503, {}) if exchange.number < 3 else exchange.answer(200, raw=body))
+
+    error, requests = await fail_with(answer, errors.InvalidResponse)
+    assert requests == error.attempts == 3
+    assert "attempts 3" in str(error)
+
+
+@pytest.mark.parametrize("length", [10, 200, 700, 5000])
+async def test_the_facts_of_an_error_have_their_place_after_a_long_path_and_message(length: int):
+    """R11.1"""
+    answer = answering((400, {"error": "m" * length, "code": "TOO_LONG"}, {"X-Request-Id": "req_1"}))
+    path = "/v1/" + "p" * length
+    async with serving(answer) as server, make_client(server, retry=ONCE) as client:
+        with pytest.raises(errors.BadRequest) as caught:
+            await client.request("GET", path)
+    line = str(caught.value)
+    assert len(line) <= 500
+    for fact in ("request GET /v1/ppp", "400 TOO_LONG: mmm", "request id req_1", "attempts 1"):
+        assert fact in line
+    assert caught.value.path == path
+
+
+def test_the_facts_of_an_error_have_their_place_when_all_of_it_is_long():
+    """R11.1: as long as code and request id can be."""
+    error = errors.BadRequest(
+        "m" * 500,
+        status=400,
+        code="C" * 100,
+        request_id="r" * 100,
+        operation="o" * 28,
+        method="DELETE",
+        path="/" + "p" * 700,
+        retry_after=3600.5,
+        maybe_applied=True,
+        attempts=4,
+    )
+    line = str(error)
+    assert len(line) <= 500
+    for fact in ("C" * 100, "r" * 100, "attempts 4", "may have been applied", "mmm"):
+        assert fact in line

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openrelay_async import BulkResult, PoolLimits, Secret, bulk, errors
+from openrelay_async import UNSET, BulkResult, PoolLimits, Secret, bulk, errors
 from tests.transport.servers import VM, Exchange, answering, make_client, serving, until
 
 
@@ -54,6 +54,29 @@ async def test_no_more_calls_run_than_allowed_and_the_source_is_read_as_they_end
     assert len(outcome.results) == 60
     assert most <= 5
     assert server.connections <= 5
+
+
+async def test_a_call_whose_own_work_was_cancelled_loses_no_other():
+    async def given_up() -> str:
+        work = asyncio.ensure_future(asyncio.sleep(60))
+        asyncio.get_running_loop().call_soon(work.cancel)
+        await work
+        return "never"
+
+    async def one() -> str:
+        return "one"
+
+    outcome = await bulk([one(), given_up(), one()])
+    assert outcome.results == {0: "one", 2: "one"}
+    assert str(outcome.errors[1]) == "the call was cancelled"
+
+
+async def test_a_limit_above_the_number_of_calls_costs_nothing():
+    async def one() -> int:
+        return len(asyncio.all_tasks())
+
+    outcome = await bulk([one(), one()], limit=100_000)
+    assert max(outcome.results.values()) <= 3
 
 
 async def test_cancelling_cancels_what_runs_and_sends_nothing_more():
@@ -133,15 +156,34 @@ async def test_a_raw_request_has_all_that_others_have():
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"), [(b"", None), (b"plain text", "plain text"), (b"[1]", [1]), (b"null", None)]
+    ("body", "expected"),
+    [
+        (b"", None),
+        (b"plain text", "plain text"),
+        ("grün".encode(), "grün"),
+        (b"[1]", [1]),
+        (b"null", None),
+        (b"\x89PNG\r\n\x00\xff\xfe", b"\x89PNG\r\n\x00\xff\xfe"),
+        ("grün".encode("latin-1"), b"gr\xfcn"),
+    ],
 )
-async def test_a_raw_answer_is_json_or_text_or_nothing(body: bytes, expected: object):
+async def test_a_raw_answer_is_json_or_text_or_bytes_or_nothing(body: bytes, expected: object):
     async def send(exchange: Exchange) -> None:
         await exchange.answer(200, raw=body)
 
     async with serving(send) as server, make_client(server) as client:
         assert await client.request("GET", "/v1/x") == expected
     assert "content-type" not in server.seen[0].headers
+
+
+@pytest.mark.parametrize("nothing", [{}, {"json": None}, {"json": UNSET}])
+async def test_a_raw_request_without_a_json_value_has_no_body(nothing: dict[str, Any]):
+    """design.md: `json=None` is the default."""
+    async with serving(answering((200, {}))) as server, make_client(server) as client:
+        await client.request("POST", "/v1/x", **nothing)
+    assert server.seen[0].body == b""
+    assert "content-type" not in server.seen[0].headers
+    assert server.seen[0].headers["content-length"] == "0"
 
 
 async def test_a_raw_post_is_resent_only_with_a_key():
@@ -207,6 +249,23 @@ async def test_a_raw_request_that_is_wrong_is_refused_before_it_is_sent(wrong: d
         with pytest.raises((ValueError, TypeError)):
             await client.request(**arguments)
     assert server.seen == []
+
+
+async def test_a_header_that_is_given_in_another_case_is_sent_once():
+    """RFC 9110, 5.1: names of headers have no case."""
+    given = {"user-agent": "mine", "ACCEPT": "text/csv", "x-team": "ml", "X-Team": "ops"}
+    async with (
+        serving(answering((200, {}))) as server,
+        make_client(server, default_headers=given) as client,
+    ):
+        await client.request("POST", "/v1/x", json={}, headers={"content-type": "application/x-patch"})
+        await client.request("POST", "/v1/x", json={}, headers={"accept": "text/plain", "Accept": "a/b"})
+    names = [name.lower() for name, _ in server.seen[0].fields]
+    assert sorted(names) == sorted(set(names))
+    first, second = (seen.headers for seen in server.seen)
+    assert (first["user-agent"], first["accept"], first["x-team"]) == ("mine", "text/csv", "ops")
+    assert first["content-type"] == "application/x-patch"
+    assert (second["accept"], second["content-type"]) == ("a/b", "application/json")
 
 
 async def test_default_headers_and_the_applications_name_are_sent():

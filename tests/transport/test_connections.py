@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 import trustme
 
-from openrelay_async import PoolLimits, errors
+from openrelay_async import AsyncClient, PoolLimits, errors
 from openrelay_async.resolver import OffLoopResolver
 from tests.transport.servers import (
     KEY,
@@ -144,6 +144,18 @@ async def test_the_credentials_of_a_proxy_go_to_the_proxy_alone(
     assert b"Proxy-Authorization: Basic " + expected in proxy.heads[0]
     assert "proxy-authorization" not in server.seen[0].headers
     assert server.seen[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_a_proxy_that_reads_the_request_gets_its_credentials_with_it():
+    """R2.1: `http://` to elsewhere, which only a client without a key may use, needs no tunnel."""
+    async with serving(answering((200, VM))) as proxy:
+        url = proxy.url.replace("//", "//us%40er:p%3Ass%2Fword@")
+        async with AsyncClient(base_url=f"http://{HOST}", proxy=url, retry=ONCE) as client:
+            await client.request("GET", "/v1/x")
+    assert proxy.seen[0].target == f"http://{HOST}/v1/x"
+    expected = base64.b64encode(b"us@er:p:ss/word").decode()
+    assert proxy.seen[0].headers["proxy-authorization"] == f"Basic {expected}"
+    assert "authorization" not in proxy.seen[0].headers
 
 
 @pytest.mark.parametrize("exempt", [HOST, ".openrelay.test", "*", f"other.test,{HOST}"])

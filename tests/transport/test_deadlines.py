@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 
@@ -53,7 +54,8 @@ async def test_the_timeout_bounds_a_call_that_stalls(handler: object):
         elapsed = time.monotonic() - began
     assert 0.29 <= elapsed <= 0.3 + OVERRUN + NOISE
     assert isinstance(caught.value, TimeoutError)
-    assert "within 0.3 s" in str(caught.value)
+    # On a busy machine the attempt begins with some microseconds less.
+    assert re.search(r"within 0\.(3|29\d) s", str(caught.value))
 
 
 async def test_the_overrun_of_a_deadline_is_small():

@@ -100,6 +100,7 @@ async def test_a_cursor_that_comes_again_raises(back_to: str):
         with pytest.raises(errors.PaginationError, match="the same cursor twice") as caught:
             await collect(client.vms.list(), seen)
     assert caught.value.cursor == back_to
+    assert (caught.value.method, caught.value.path) == ("GET", "/v1/orgs/{orgId}/vms")
     assert caught.value.yielded == len(seen) == 30
     assert len(listing.asked) == 4
 
@@ -190,6 +191,17 @@ async def test_max_items_stops_without_a_request_too_many(most: int, asked: int)
         assert [vm.id for vm in await client.vms.list(max_items=most)] == ids(min(most, 100))
         assert [vm.id async for vm in client.vms.list(max_items=most)] == ids(min(most, 100))
     assert len(listing.asked) == 2 * asked
+
+
+async def test_a_list_that_was_cut_is_resumed_without_a_gap():
+    """R6.2: the cursor of a page that was cut is its own"""
+    listing = Listing(35)
+    async with serving(listing) as server, make_client(server) as client:
+        call = client.vms.list(max_items=13)
+        *_, last = [page async for page in call.pages()]
+        assert [vm.id for vm in last.items] == ids(13, 10)
+        assert last.next_cursor == call.next_cursor == "c10"
+        assert [vm.id for vm in await client.vms.list(cursor=call.next_cursor)] == ids(35, 10)
 
 
 async def test_the_next_page_is_fetched_ahead_only_if_asked_for():

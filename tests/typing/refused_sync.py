@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import openrelay_sync
 from openrelay_sync import Client, RetryPolicy
 
 
@@ -30,4 +31,5 @@ def mistakes(client: Client) -> None:
     Client(retry=RetryPolicy(attempts=3))  # refused
     client.with_options(proxy="http://localhost")  # refused
     client.bulk([client.vms.get("vm_1")])  # refused
+    print(openrelay_sync.bulk)  # refused
     print(name)

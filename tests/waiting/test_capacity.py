@@ -148,3 +148,34 @@ def test_a_lease_conceals_what_create_conceals(resource, package):
 def find_class(package, resource):
     folder = "resources" if package == "openrelay_async" else "generated.resources"
     return getattr(importlib.import_module(f"{package}.{folder}.{resource}"), resource.title())
+
+
+@pytest.mark.parametrize("status", [500, 403])
+async def test_availability_that_cannot_be_read_does_not_keep_from_creating(client, emulator, status):
+    """R5.7"""
+    emulator.faults.add(
+        Fault(operation="createVm", call=1, status=503, code="INSUFFICIENT_GPU_CAPACITY"),
+        Fault(operation="getGpuAvailability", times=None, status=status),
+    )
+    emulator.clear_requests()
+    vm = await client.vms.create(name="x", gpu_model_id="rtx-4090", wait_for_capacity=600)
+    assert vm.name == "x"
+    seen = Counter(request.operation for request in emulator.requests)
+    assert seen["getGpuAvailability"] <= 4
+
+
+async def test_a_create_that_waits_ends_with_the_client(client, emulator, clock, until):
+    """R5.7: a service that drains does not wait for room"""
+    await client.vms.create(name="first", **EIGHT)
+    async with emulator.client() as draining:
+        emulator.clear_requests()
+        waiting = [
+            asyncio.ensure_future(draining.vms.create(name=name, wait_for_capacity=3600, **EIGHT))
+            for name in ("second", "third")
+        ]
+        await until(lambda: len(emulator.requests) == 2)
+        await asyncio.wait_for(draining.drain(), 5)
+        for each in waiting:
+            with pytest.raises(errors.ConnectionFailed, match="is draining"):
+                await asyncio.wait_for(each, 5)
+        assert all(request.operation == "createVm" for request in emulator.requests)

@@ -38,7 +38,7 @@ class LongList:
             following = str(end) if end < self.total else None
             return Page([self.vm(number) for number in range(start, end)], following)
 
-        return PagedCall(fetch, operation="listOrgVms")
+        return PagedCall(fetch, operation=LIST_ORG_VMS)
 
     async def read(self, resource_id: str) -> VmSummary:
         self.reads += 1

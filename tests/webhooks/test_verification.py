@@ -153,6 +153,11 @@ def test_now_is_a_time_or_seconds_and_tolerance_may_be_none(deliver, secret):
         {"tolerance": -1},
         {"tolerance": float("nan")},
         {"tolerance": "5"},
+        {"tolerance": 10**400},
+        {"now": 10**400},
+        {"signature_header": None},
+        {"signature_header": b"X-VectorLay-Signature"},
+        {"signature_header": ""},
         {"now": datetime(2026, 1, 1)},  # noqa: DTZ001 - naive on purpose
         {"now": "x"},
     ],
@@ -199,3 +204,12 @@ def test_secrets_can_be_added_and_retired_while_in_use(deliver, secret):
     assert secret not in repr(secrets)
     with pytest.raises(ConfigurationError):
         secrets.add(" ")
+
+
+def test_a_secret_that_was_pickled_is_refused_as_such(deliver, secret):
+    """Its text is gone, and so nobody could sign with it."""
+    sealed = pickle.loads(pickle.dumps(Secret(secret)))  # noqa: S301 - made here
+    for use in (WebhookSecrets, WebhookSecrets().add, lambda given: sign(b"{}", given)):
+        with pytest.raises(ConfigurationError, match="pickled"):
+            use(sealed)
+    assert code_of(*deliver(), secrets=sealed) == "NO_SECRET"

@@ -262,6 +262,8 @@ async def test_the_memory_of_ids_is_bounded_and_forgets_what_is_stale():
         {"concurrency": True},
         {"attempts": 0},
         {"tolerance": -1},
+        {"tolerance": 10**400},
+        {"signature_header": None},
     ],
 )
 def test_what_cannot_work_is_refused_when_it_is_made(secret, options):

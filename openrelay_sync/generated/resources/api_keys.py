@@ -18,7 +18,11 @@ from openrelay_async.generated.models.api_keys import (
 )
 from openrelay_async.generated.models.shared import KeyRestrictions
 from openrelay_async.resources import api_keys as async_resource
-from openrelay_async.rotation import Journal, Rotation, Store
+from openrelay_async.rotation import (
+    Journal,
+    Rotation,
+    Store,
+)
 from openrelay_async.unset import UNSET, Unset
 from openrelay_sync.resource import SyncResource
 
@@ -193,21 +197,24 @@ class ApiKeys(SyncResource[async_resource.ApiKeys]):
             store: takes the plaintext and keeps it where the next process will look for it. A coroutine
                 function is awaited, any other function runs in a thread.
             name: name of the new key; by default the old one's.
-            scopes: scopes of the new key; by default the old one's. Never more than the old key has.
+            scopes: scopes of the new key; by default the old one's. Never more than the old key has. One
+                that may not revoke keys will do here, but cannot be rotated again.
             expires_in: lifetime in seconds or as a timedelta; by default that with which the old key was
                 made.
             grace: seconds for which the old key stays valid after the switch, for other processes that
                 read it from the same store.
             drain_timeout: seconds to wait for the calls under the old key.
             journal: a file that says how far the rotation is (no secrets), for `resume_rotation` after a
-                crash.
+                crash. One that tells of another rotation which is not over is refused.
             key_id: id of the key in use, where neither whoami nor its prefix tells it.
 
         Returns:
             The finished rotation.
 
         Raises:
-            RotationError: a step failed. It says which one, which key works, and what is left to do.
+            ConfigurationError: an argument that cannot work; nothing was sent.
+            RotationError: a step failed. It says which one, which key works, and what is left to do. A
+                rotation that is cancelled says so in a note of the `CancelledError`.
         """
         return self._bridge.run(
             self._resource.rotate(
@@ -225,14 +232,15 @@ class ApiKeys(SyncResource[async_resource.ApiKeys]):
     def resume_rotation(self, rotation: Rotation | Journal) -> Rotation:
         """Finish a rotation that stopped: by an error after the switch, or because the process died.
 
-        With a client whose key is the new one, the old one is revoked. With a client whose key is the old
-        one, and if the new one was not stored, the new one is revoked, as nobody has it.
+        If the new key was not stored, it is revoked, as nobody has it. If it was, the old one is revoked, by
+        a client whose key is the new one or, as that may have been rotated in turn or may lack the scope, any
+        other of the organization that may revoke keys.
 
         Args:
             rotation: from `RotationError.rotation`, or the journal that was given to `rotate`.
 
         Raises:
-            RotationError: the client's key is neither, or the new key may be stored: then start the client
-                with what the store has.
+            RotationError: the client's key is of no use for that, or the new key may be stored: then start
+                the client with what the store has.
         """
         return self._bridge.run(self._resource.resume_rotation(rotation))

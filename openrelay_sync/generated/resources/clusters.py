@@ -483,8 +483,10 @@ class Clusters(SyncResource[async_resource.Clusters]):
 
         Raises:
             LeaseExpired: it came to its limit; the block was cancelled.
-            LeaseError: it could not be terminated and may still run: its id is named.
+            LeaseError: it could not be terminated and may still run: its id is named. Or nobody knows what
+                a create without an answer has created: its name is told, and ended is only what is its own.
             WaitError: it did not get ready; it is terminated.
+            ConfigurationError, TypeError, ValueError: an argument that cannot work, before anything is sent.
         """
         if "env_vars" in order:
             order["env_vars"] = conceal(order["env_vars"])

@@ -1,0 +1,40 @@
+"""Hands a new key's plaintext to the caller's own code, whatever that is and does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable
+
+from openrelay_async.errors import ConfigurationError
+from openrelay_async.off_loop import run_off_loop
+from openrelay_async.redaction import Secret, scrub_text
+from openrelay_async.rotation import Store
+
+_LONGEST_REASON = 200
+
+
+async def hand_over(secret: Secret, store: Store) -> None:
+    """Give a key to `store` and return when it has it.
+
+    Raises:
+        ConfigurationError: `store` raised. What it said is scrubbed of the key.
+    """
+    try:
+        if inspect.iscoroutinefunction(store) or inspect.iscoroutinefunction(
+            getattr(store, "__call__", None)  # noqa: B004 - an object with an async __call__
+        ):
+            await _awaited(store(secret.reveal()))
+        else:
+            await _awaited(await run_off_loop(lambda: store(secret.reveal())))
+    except Exception as error:  # whatever the caller's own code raises
+        text = scrub_text(" ".join(str(error).split()), [secret])[:_LONGEST_REASON]
+        problem = f"store() raised {type(error).__name__}{': ' if text else ''}{text}"
+    else:
+        return
+    # Not chained: the frames of the caller's code, and perhaps its message, hold the plaintext.
+    raise ConfigurationError(problem)
+
+
+async def _awaited(result: object) -> None:
+    if isinstance(result, Awaitable):
+        await result
