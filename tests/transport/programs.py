@@ -31,11 +31,12 @@ class Service(http.server.BaseHTTPRequestHandler):
             self.stalls.set()
             time.sleep(30)
         body = json.dumps(VM | {"pid": os.getpid()}).encode()
+        # Before the answer: who has it looks here at once.
+        Service.ports.append(self.client_address[1])
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        Service.ports.append(self.client_address[1])
 
     ports = []
 
