@@ -66,6 +66,7 @@ class SyncContext(Generic[T]):
         entered: asyncio.Future[T] = loop.create_future()
         self._leave = loop.create_future()
         self._task = loop.create_task(self._hold(entered, self._leave))
+        self._task.add_done_callback(_look_at)
         if isinstance(self._bridge, LoopThread):  # another bridge is closed by whoever made it
             self._bridge.hold(self)
         try:
@@ -148,3 +149,9 @@ class SyncContext(Generic[T]):
         failure = task.exception()
         if failure is not None and failure is not error:
             error.add_note(f"leaving {self._manager!r} failed: {failure}")
+
+
+def _look_at(task: asyncio.Task[bool | None]) -> None:
+    """Retrieve a failure: whoever leaves raises it, or has a note; asyncio need not log it beside that."""
+    if not task.cancelled():
+        task.exception()
