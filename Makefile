@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 TESTS  ?= tests
+EXTRA  ?= dev
 
 .PHONY: demo test check generate bench bench-quick clean
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q $(PIP_FLAGS) --disable-pip-version-check -c constraints.txt -e '.[$(EXTRA)]'
 	@touch $@
 
 demo: $(STAMP)         ## the product's authentication page, lived against the embedded emulator
