@@ -255,8 +255,11 @@ async def test_clusters_and_pods_can_be_leased(client):
 
 
 CRASHING_JOB = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from openrelay_async import AsyncClient
+
+# A test run in the background ignores Ctrl-C, and so would this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 async def main():
     async with AsyncClient() as client:
