@@ -269,7 +269,9 @@ async def main():
             name="job", gpu_model_id="rtx-4090", gpu_count=1, record=sys.argv[1], max_duration=3600
         ):
             print("inside", flush=True)
-            await asyncio.sleep(30)
+            while True:
+                # A signal that comes just before the loop blocks is seen when it wakes: CPython has no better.
+                await asyncio.sleep(0.1)
 
 asyncio.run(main())
 """
