@@ -270,7 +270,7 @@ async def main():
         ):
             print("inside", flush=True)
             while True:
-                # A signal that comes just before the loop blocks is seen when it wakes: CPython has no better.
+                # CPython sees a signal that comes just before the loop blocks only when it wakes.
                 await asyncio.sleep(0.1)
 
 asyncio.run(main())
