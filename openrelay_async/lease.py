@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 CLEANUP_TIMEOUT = 60.0
 """Seconds that a lease tries to find and to terminate what it has created."""
-SEARCH_TIME = 15.0
+SEARCH_TIME = 5.0
 """Seconds after a create without an answer in which its effect may still show up in a list."""
 
 _PACE = PollPace(shortest=0.5, longest=8.0, share=0.5)
@@ -181,8 +181,9 @@ class Lease(Generic[C, W]):
         """Return what an ambiguous create has created.
 
         Raises:
-            LeaseError: it is not there, or nobody knows which one it is. It may show up later, so that it was
-                not created is never certain.
+            OpenRelayError: nothing new has shown up: the create's own error, with a note of the name. It may
+                show up later, so that it was not created is never certain.
+            LeaseError: it cannot be looked for, or nobody knows which one it is.
         """
         steps, clock, claim = self._steps, self._clock, self._claim
         began, repeats = clock.monotonic(), steps.is_repeatable
@@ -202,12 +203,14 @@ class Lease(Generic[C, W]):
             else:
                 if len(found) == 1 and claim.can_tell(self._shared):
                     return found[0]
-                limit = SEARCH_TIME
-                problem = f"but nothing new has shown up in {limit:.0f} s: look for it by hand"
+                limit, problem = SEARCH_TIME, ""
             elapsed = clock.monotonic() - began
             if elapsed >= limit:
                 claim.give_up(self._shared)
-                raise self._unknown(error, problem, [item.id for item in found]) from error
+                if problem or found:
+                    raise self._unknown(error, problem, [item.id for item in found]) from error
+                error.add_note(f"{steps} has not shown up in {limit:.0f} s: should it do so, end it by hand")
+                raise error
             await clock.sleep(_PACE.interval(elapsed, 1, None) * clock.uniform(0.9, 1.1))
 
     def _unknown(self, error: OpenRelayError, problem: str, candidates: list[str]) -> LeaseError:

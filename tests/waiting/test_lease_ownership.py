@@ -39,7 +39,7 @@ async def test_what_another_client_created_by_that_name_is_let_alone(
     async with emulator.client() as other:
         theirs = await getattr(other, kind).create(**order)
     emulator.faults.add(Fault(operation=operation, times=None, reset="before"))
-    with pytest.raises(errors.LeaseError, match="'job' may have succeeded"):
+    with pytest.raises(errors.ConnectionFailed):
         await enter(getattr(client, kind), order)
     assert "terminated" not in (await statuses(getattr(client, kind)))[theirs.id]
 
@@ -47,7 +47,7 @@ async def test_what_another_client_created_by_that_name_is_let_alone(
 async def test_what_another_lease_of_the_client_holds_is_let_alone(emulator, client):
     emulator.faults.add(Fault(operation="createCluster", call=2, reset="before"))
     async with client.clusters.lease(**CLUSTER) as mine:
-        with pytest.raises(errors.LeaseError):
+        with pytest.raises(errors.ConnectionFailed):
             await enter(client.clusters, CLUSTER)
         assert await statuses(client.clusters) == {mine.id: "running"}
 
@@ -66,7 +66,7 @@ async def test_what_a_lease_created_while_another_was_creating_is_its_own(emulat
 
     holders = [asyncio.ensure_future(hold()) for _ in range(2)]
     (failed,), _ = await asyncio.wait(holders, return_when=asyncio.FIRST_COMPLETED)
-    assert isinstance(failed.exception(), errors.LeaseError)
+    assert isinstance(failed.exception(), errors.ConnectionFailed | errors.LeaseError)
     await entered.wait()
     over.set()
     results = await asyncio.gather(*holders, return_exceptions=True)
@@ -186,7 +186,7 @@ def late_client(service: LateService, clock) -> AsyncClient:
     return AsyncClient("vl_" + "a" * 40, base_url=service.url, org_id="org_1", clock=clock.jumping())
 
 
-@pytest.mark.parametrize("delay", [0.3, 1.5, 8.0])
+@pytest.mark.parametrize("delay", [0.3, 1.5, 4.0])
 async def test_a_create_that_takes_effect_after_its_answer_is_found(late_service, clock, delay):
     late_service.delay = delay
     async with late_client(late_service, clock) as client:
@@ -197,11 +197,11 @@ async def test_a_create_that_takes_effect_after_its_answer_is_found(late_service
 async def test_a_create_that_never_shows_up_is_looked_for_some_seconds_and_told(late_service, clock):
     late_service.delay = 3600.0
     async with late_client(late_service, clock) as client:
-        with pytest.raises(errors.LeaseError, match="'job' may have succeeded, but nothing new") as caught:
+        with pytest.raises(errors.ServerError) as caught:
             await enter(client.clusters, CLUSTER)
-    assert 15 <= clock.monotonic() < 40
-    assert (caught.value.resource_name, caught.value.status, caught.value.maybe_applied) == ("job", 504, True)
-    assert isinstance(caught.value.__cause__, errors.ServerError)
+    assert 5 <= clock.monotonic() < 20
+    assert (caught.value.status, caught.value.maybe_applied) == (504, True)
+    assert "the cluster 'job' has not shown up in 5 s" in caught.value.__notes__[0]
 
 
 async def test_a_repeat_that_is_refused_does_not_mean_that_nothing_was_created(emulator, client):
