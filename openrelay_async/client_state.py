@@ -10,10 +10,12 @@ from weakref import WeakSet
 
 from openrelay_async.clock import Clock
 from openrelay_async.credentials import Credential
+from openrelay_async.errors import ConnectionFailed
 from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import KeySource
 from openrelay_async.messages import find_header_secrets
 from openrelay_async.observers import Hooks
+from openrelay_async.operation import Operation
 from openrelay_async.pacing import Pacing
 from openrelay_async.redaction import Secret
 from openrelay_async.retry import RetryBudget
@@ -106,6 +108,17 @@ class Shared:
         if self.refusing is not None and _is_finishing.get() and not self.session.closed:
             return None
         return self.refusing
+
+    def check_open(self, operation: Operation) -> None:
+        """Let a call of the present context begin.
+
+        Raises:
+            ConnectionFailed: it is not taken: the client is closed, or drains.
+        """
+        if self.refusing is not None and (reason := self.refusal()) is not None:
+            raise ConnectionFailed(
+                reason, operation=operation.id, method=operation.http_method, path=operation.path
+            )
 
     @contextmanager
     def rotation_of(self, key: Secret) -> Iterator[bool]:

@@ -6,7 +6,7 @@ import ipaddress
 import math
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from attrs import Attribute, field, frozen
 
 from openrelay_async.clock import Clock
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.redaction import HeaderValue, Secret
+from openrelay_async.redaction import HeaderValue, Secret, stand_in_for
 from openrelay_async.version import __version__
 
 DEFAULT_API_URL = "https://api.openrelay.inc"
@@ -149,26 +149,6 @@ def _conceal_text(value: object) -> object:
     if isinstance(value, str):
         return Secret(value)
     return value if value is None or isinstance(value, Secret) else stand_in_for(value)
-
-
-class _StandIn:
-    """Shown in place of an argument. Empty, because `reprlib` goes by a type's name: a `list` has items."""
-
-    __slots__ = ()
-
-    def __len__(self) -> int:
-        return 0
-
-    def __iter__(self) -> Iterator[object]:
-        return iter(())
-
-
-def stand_in_for(value: object) -> object:
-    """Return an object whose type has the name of the value's: all that the refusal of the value needs.
-
-    What a caller gives in a wrong shape may be a credential in brackets, and frames show it whole.
-    """
-    return type(type(value).__name__, (_StandIn,), {"__slots__": ()})()
 
 
 def check_readable(secret: Secret, name: str) -> Secret:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Generic, TypeVar, cast
 
 from attrs import frozen
 
 from openrelay_async.config import check_seconds
-from openrelay_async.errors import ConnectionFailed
 from openrelay_async.fleet import Poller
 from openrelay_async.lifecycles import Goal, Lifecycle
 from openrelay_async.poll_source import Source
@@ -18,7 +16,7 @@ from openrelay_async.redaction import clean_text
 from openrelay_async.request_path import encode_path_id
 from openrelay_async.resource import Calls
 from openrelay_async.roster import Roster, Sink, Waiter
-from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome, WaitToken
+from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome, WaitToken, check_listener
 from openrelay_async.watching import Change, Watch
 
 R = TypeVar("R", bound=Living)
@@ -71,10 +69,7 @@ class Fleet(Generic[R]):
             ConnectionFailed: the client is closed, or takes no more calls.
         """
         shared, operation = self.calls.transport.shared, self.source.operation
-        if (reason := shared.refusal()) is not None:
-            raise ConnectionFailed(
-                reason, operation=operation.id, method=operation.http_method, path=operation.path
-            )
+        shared.check_open(operation)
         pollers, place = shared.pollers, self._place()
         found = pollers.get(place)
         if found is not None:
@@ -242,15 +237,7 @@ def _check_wait(resource_id: str, on_update: object) -> None:
         ValueError: the id names no resource.
     """
     encode_path_id(resource_id, "id")
-    if on_update is None:
-        return
-    if not callable(on_update):
-        raise TypeError(f"on_update must be a function, not {type(on_update).__name__}")
-    if inspect.iscoroutinefunction(on_update) or inspect.iscoroutinefunction(type(on_update).__call__):
-        raise TypeError(
-            "on_update must not be async: it returns at once; let it put what it is told into a queue "
-            "that a task of yours reads"
-        )
+    check_listener(on_update)
 
 
 def _check_ids(resource_ids: Iterable[str]) -> Sequence[str]:

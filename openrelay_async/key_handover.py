@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable
 
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.off_loop import run_off_loop
+from openrelay_async.off_loop import is_async, run_off_loop
 from openrelay_async.redaction import Secret, scrub_text
 from openrelay_async.rotation import Store
 
@@ -20,9 +19,7 @@ async def hand_over(secret: Secret, store: Store) -> None:
         ConfigurationError: `store` raised. What it said is scrubbed of the key.
     """
     try:
-        if inspect.iscoroutinefunction(store) or inspect.iscoroutinefunction(
-            getattr(store, "__call__", None)  # noqa: B004 - an object with an async __call__
-        ):
+        if is_async(store):
             await _awaited(store(secret.reveal()))
         else:
             await _awaited(await run_off_loop(lambda: store(secret.reveal())))

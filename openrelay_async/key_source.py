@@ -8,11 +8,11 @@ import time
 from collections.abc import Awaitable
 from typing import Protocol, overload
 
-from openrelay_async.config import check_readable, check_seconds, stand_in_for
+from openrelay_async.config import check_readable, check_seconds
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.off_loop import run_off_loop
-from openrelay_async.redaction import Secret, scrub_text
+from openrelay_async.off_loop import is_async, run_off_loop
+from openrelay_async.redaction import Secret, scrub_text, stand_in_for
 from openrelay_async.single_flight import SingleFlight
 
 
@@ -196,7 +196,7 @@ class ProvidedKey:
 
     async def _call_provider(self) -> Secret:
         provider = self._provider
-        if _is_async(provider) or not getattr(provider, "blocks", True):
+        if is_async(provider) or not getattr(provider, "blocks", True):
             given = conceal_key(provider())  # type: ignore[arg-type]  # an awaitable passes through
         else:
             given = await run_off_loop(lambda: conceal_key(provider()))  # type: ignore[arg-type]
@@ -215,12 +215,6 @@ def _find_interval(provider: KeyProvider) -> float:
         return math.inf
     # 0 asks for every call.
     return 0.0 if check_every == 0 else check_seconds(f"check_every of {_name(provider)}", check_every)
-
-
-def _is_async(provider: KeyProvider) -> bool:
-    return inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(
-        getattr(provider, "__call__", None)  # noqa: B004 - an object with an async __call__
-    )
 
 
 def _name(provider: KeyProvider) -> str:

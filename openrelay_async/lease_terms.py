@@ -17,7 +17,7 @@ from openrelay_async.config import check_seconds
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.lifecycles import Lifecycle
 from openrelay_async.pagination import PagedCall
-from openrelay_async.waiting import Living
+from openrelay_async.waiting import Living, check_listener
 from openrelay_async.wire import encode_string
 
 C = TypeVar("C", bound=Living)
@@ -76,7 +76,7 @@ class LeaseTerms:
                 check_seconds(name, getattr(self, name))
         _check_cost(self.max_cost_cents)
         _check_record(self.record)
-        _check_listener(self.on_update)
+        check_listener(self.on_update)
 
     def seconds(self, cents_an_hour: int | None) -> float:
         """Return how long a lease at this price may last."""
@@ -110,12 +110,6 @@ def _check_record(path: object) -> None:
     if path is not None and not isinstance(path, str | PathLike):
         kind = type(path).__name__
         raise TypeError(f"record must be the path of a file, such as 'leases.jsonl', not {kind}")
-
-
-def _check_listener(on_update: object) -> None:
-    if on_update is not None and not callable(on_update):
-        kind = type(on_update).__name__
-        raise TypeError(f"on_update must be a function that takes the progress, not {kind}")
 
 
 def check_order(create: Callable[..., object], order: Mapping[str, object]) -> None:

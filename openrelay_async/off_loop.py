@@ -6,11 +6,19 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def is_async(function: object) -> bool:
+    """Return whether calling a function, or an object with a `__call__`, gives something to await."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
+    )
 
 
 async def run_off_loop(function: Callable[[], T]) -> T:

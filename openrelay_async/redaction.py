@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Never, Self, SupportsIndex, overload
 
 from openrelay_async.fork_guard import importing
@@ -161,8 +161,27 @@ def _conceal(value: object) -> object:
         return [_conceal(item) for item in value]
     if value is None or isinstance(value, Secret | Unset):
         return value
-    # No text, so it will be refused; until then its type's name is all that the refusal needs of it.
-    return type(type(value).__name__, (), {"__slots__": ()})()
+    return stand_in_for(value)  # no text, so it will be refused
+
+
+class _StandIn:
+    """Shown in place of an argument. Empty, because `reprlib` goes by a type's name: a `list` has items."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 0
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(())
+
+
+def stand_in_for(value: object) -> object:
+    """Return an object whose type has the name of the value's: all that the refusal of the value needs.
+
+    What a caller gives in a wrong shape may be a credential in brackets, and frames show it whole.
+    """
+    return type(type(value).__name__, (_StandIn,), {"__slots__": ()})()
 
 
 class HeaderValue(str):

@@ -20,7 +20,6 @@ from openrelay_async.config import Endpoints
 from openrelay_async.credentials import Credential
 from openrelay_async.errors import (
     ConfigurationError,
-    ConnectionFailed,
     OpenRelayError,
     RequestTimeout,
 )
@@ -67,11 +66,7 @@ class Transport:
         """
         # Not a coroutine itself: thousands of calls may wait, and each frame of each of them is memory.
         shared = self.shared
-        if shared.refusing is not None and (reason := shared.refusal()) is not None:
-            operation = request.operation
-            raise ConnectionFailed(
-                reason, operation=operation.id, method=operation.http_method, path=operation.path
-            )
+        shared.check_open(request.operation)
         whole = timeout is not None
         if timeout is None:
             # How long a file takes is its size's business; what must not happen is that nothing moves.

@@ -13,6 +13,7 @@ from attrs import frozen
 
 from openrelay_async.config import check_integer, check_seconds
 from openrelay_async.errors import OpenRelayError, WaitError
+from openrelay_async.off_loop import is_async
 from openrelay_async.operation import Operation
 from openrelay_async.wait_limits import DEFAULT_FAILURES, DEFAULT_TIMEOUT
 
@@ -70,6 +71,23 @@ class WaitOutcome(Generic[R_co]):
 
 OnUpdate = Callable[[WaitProgress[R_co]], object]
 """Is told of each change; what it raises ends that wait."""
+
+
+def check_listener(on_update: object) -> None:
+    """Refuse an `on_update` that cannot be told of changes.
+
+    Raises:
+        TypeError: it cannot be called, or is async.
+    """
+    if on_update is None:
+        return
+    if not callable(on_update):
+        raise TypeError(f"on_update must be a function, not {type(on_update).__name__}")
+    if is_async(on_update):
+        raise TypeError(
+            "on_update must not be async: it returns at once; let it put what it is told into a queue "
+            "that a task of yours reads"
+        )
 
 
 @frozen

@@ -26,7 +26,7 @@ def find_operation_problem(value: object) -> str | None:
     calls = _list_operations()
     if value in calls.values():
         return None
-    names = {name.lower(): operation for operation in calls.values() for name in (operation,)}
+    names = {operation.lower(): operation for operation in calls.values()}
     names |= {call.lower(): operation for call, operation in calls.items()}
     nearest = get_close_matches(value.lower()[:100], names, n=1)
     # What resembles nothing is not shown: it may be a key that went astray.

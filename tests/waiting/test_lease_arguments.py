@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from openrelay_async import errors
@@ -16,6 +18,7 @@ WRONG = [
     ({"until": "terminated"}, ValueError, "until must be 'running'"),
     ({"until": 5}, ValueError, "until must be 'running'.*not int"),
     ({"on_update": 5}, TypeError, "on_update must be a function"),
+    ({"on_update": asyncio.sleep}, TypeError, "on_update must not be async"),
     ({"wait_timeout": "60"}, errors.ConfigurationError, "wait_timeout must be a number of seconds"),
     ({"wait_timeout": 0}, errors.ConfigurationError, "wait_timeout must be above 0"),
     ({"wait_for_capacity": True}, errors.ConfigurationError, "wait_for_capacity must be a number of seconds"),
