@@ -45,6 +45,7 @@ class Shared:
 
     __slots__ = (
         "__weakref__",
+        "_header_secrets",
         "attempt_timeout",
         "budget",
         "clock",
@@ -72,6 +73,7 @@ class Shared:
         attempt_timeout: float,
     ) -> None:
         self.session = session
+        self._header_secrets = find_header_secrets(session.headers)
         self.budget = budget
         self.hooks = hooks
         self.clock = clock
@@ -146,4 +148,4 @@ class Shared:
             except RuntimeError:
                 # Another thread's loop added one at this moment.
                 continue
-            return keys + find_header_secrets(self.session._headers)
+            return keys + self._header_secrets

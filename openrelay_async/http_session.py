@@ -63,7 +63,7 @@ class HttpSession:
                 f"ssl_context must be an ssl.SSLContext, not {type(ssl_context).__name__}"
             )
         self.limits = limits
-        self._headers = {name: HeaderValue(value) for name, value in headers.items()}
+        self.headers = {name: HeaderValue(value) for name, value in headers.items()}
         self._proxy = proxy
         self._proxies: dict[str, Proxy | None] = {}
         self._ssl_context = ssl_context
@@ -123,7 +123,7 @@ class HttpSession:
             # aiohttp's own context was made when aiohttp was imported: perhaps before the variable was set.
             self._ssl_context = ssl.create_default_context()
         self._was_used = True
-        pool = LoopPool(loop, self.limits, self._headers, self._ssl_context, owner=self)
+        pool = LoopPool(loop, self.limits, self.headers, self._ssl_context, owner=self)
         self._pools[loop] = pool
         return pool
 
