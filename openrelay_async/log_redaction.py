@@ -14,7 +14,7 @@ _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 class RedactionFilter(logging.Filter):
     """Lets every record through, with what looks like a credential replaced."""
 
-    def __init__(self, known: Iterable[str | Secret] = ()) -> None:
+    def __init__(self, known: Iterable[str | Secret] | Secret = ()) -> None:
         """Take secrets to find whatever they look like.
 
         Raises:
@@ -23,20 +23,20 @@ class RedactionFilter(logging.Filter):
         super().__init__()
         self._known: tuple[Secret, ...] = ()
         # Concealed before anything can fail, here and below: a traceback shows these frames.
-        concealed = [conceal(secret) for secret in known]
+        concealed = _conceal_each(known)
         del known
         self.add(concealed)
 
     def __repr__(self) -> str:
         return f"RedactionFilter({len(self._known)} known secrets)"
 
-    def add(self, known: Iterable[str | Secret]) -> None:
+    def add(self, known: Iterable[str | Secret] | Secret) -> None:
         """Find these too from now on.
 
         Raises:
             TypeError: one is neither `str` nor `Secret`.
         """
-        concealed = [conceal(secret) for secret in known]
+        concealed = _conceal_each(known)
         del known
         secrets = [Secret(secret) for secret in concealed]
         self._known += tuple(secret for secret in secrets if secret not in self._known)
@@ -64,7 +64,14 @@ class RedactionFilter(logging.Filter):
         return True
 
 
-def install_redaction(logger: logging.Logger, *, known: Iterable[str | Secret] = ()) -> RedactionFilter:
+def _conceal_each(known: Iterable[str | Secret] | Secret) -> list[Secret]:
+    """Return secrets in a form that frames may show; one alone is no list of its characters."""
+    return [conceal(secret) for secret in ((known,) if isinstance(known, str | Secret) else known)]
+
+
+def install_redaction(
+    logger: logging.Logger, *, known: Iterable[str | Secret] | Secret = ()
+) -> RedactionFilter:
     """Take credentials out of what a logger and its handlers write, messages and tracebacks alike.
 
     install_redaction(logging.getLogger())
@@ -76,7 +83,7 @@ def install_redaction(logger: logging.Logger, *, known: Iterable[str | Secret] =
 
     Args:
         logger: usually the root logger.
-        known: secrets to find whatever they look like.
+        known: secrets to find whatever they look like, or one.
 
     Returns:
         The filter, for `removeFilter`: the one that was there, if there was one.
@@ -84,7 +91,7 @@ def install_redaction(logger: logging.Logger, *, known: Iterable[str | Secret] =
     Raises:
         TypeError: one of the secrets is neither `str` nor `Secret`.
     """
-    concealed = [conceal(secret) for secret in known]
+    concealed = _conceal_each(known)
     del known
     fresh = RedactionFilter(concealed)
     targets = (logger, *logger.handlers)

@@ -29,7 +29,10 @@ _LONGEST_SEARCHED = 8 * 1024
 _DOUBTFUL_END = 96
 """Characters: 15 of a secret, each escaped, are not found as its beginning."""
 
-_CONTROL_CHARACTERS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+_CONTROL_CHARACTERS = (
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # what turns the direction of writing
+)
 """What a terminal or a log would obey, or could not write. Line ends stay: a message may have lines."""
 
 _PREFIX_LENGTH = 7

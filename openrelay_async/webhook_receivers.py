@@ -229,7 +229,7 @@ async def _read_messages(receive: AsgiReceive) -> AsyncGenerator[bytes, None]:
         message = await receive()
         if message["type"] != "http.request":
             raise _Gone
-        yield message.get("body", b"")
+        yield message.get("body") or b""  # some servers say so that there is none: `None`
         if not message.get("more_body", False):
             return
 

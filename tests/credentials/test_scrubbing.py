@@ -307,6 +307,8 @@ def test_a_logger_whose_redaction_is_there_learns_of_other_secrets() -> None:
     assert install_redaction(logger, known=["my second odd secret", Secret("my first odd secret")]) is ours
     assert ours is theirs
     assert repr(ours) == "RedactionFilter(2 known secrets)"
+    install_redaction(logger, known="my third odd secret")  # one alone: its letters are no secrets
+    assert repr(ours) == "RedactionFilter(3 known secrets)"
     logger.warning("my first odd secret, %s", "my second odd secret")
     other.warning("my second odd secret")
     lines = first.lines + shared.lines + later.lines

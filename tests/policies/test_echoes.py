@@ -121,3 +121,9 @@ def test_a_cleaned_text_shows_no_secret_at_the_place_where_it_is_cut() -> None:
 def test_a_cleaned_word_is_one_line_of_a_hundred_characters() -> None:
     assert clean_word("a\n b\x00c\u2028 d", ()) == "a b c d"
     assert clean_word("x" * 200, ()) == "x" * 100
+
+
+def test_a_cleaned_text_reads_in_the_order_in_which_it_stands() -> None:
+    """R4.7: a mark that turns the direction makes a terminal show another text than there is."""
+    assert clean_text("not \u202edetelet\u202c\u2066!\u2069", ()) == "not  detelet  ! "
+    assert clean_text("\u05e9\u05dc\u05d5\u05dd é", ()) == "\u05e9\u05dc\u05d5\u05dd é"

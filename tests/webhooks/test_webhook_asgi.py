@@ -104,6 +104,27 @@ async def test_a_body_without_a_length_is_bounded_too(deliver, secret, collector
     assert (sent[0]["status"], reads) == (413, 4)
 
 
+async def test_a_message_whose_body_is_none_has_no_body(deliver, secret, collector):
+    """R12.1: some servers say so that there is nothing more."""
+    receiver = ASGIReceiver(collector, secrets=[secret])
+    delivery = deliver()
+    messages = [{"type": "http.request", "body": delivery.raw, "more_body": True}]
+    messages.append({"type": "http.request", "body": None})
+    sent = []
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(name.lower().encode(), value.encode()) for name, value in delivery.headers.items()]
+    async with receiver.lifespan():
+        await receiver({"type": "http", "method": "POST", "headers": headers}, receive, send)
+    assert sent[0]["status"] == 202
+    assert collector.ids == ["evt_1"]
+
+
 async def test_a_body_that_takes_too_long_is_refused():
     async def trickle():
         for _ in range(1000):
