@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 from weakref import WeakSet
 
 from openrelay_async.clock import Clock
@@ -20,6 +20,8 @@ from openrelay_async.pacing import Pacing
 from openrelay_async.redaction import Secret
 from openrelay_async.retry import RetryBudget
 
+T = TypeVar("T")
+
 _is_finishing: ContextVar[bool] = ContextVar("openrelay_finishing", default=False)
 
 
@@ -31,6 +33,15 @@ def finishing() -> Iterator[None]:
         yield
     finally:
         _is_finishing.reset(token)
+
+
+def snapshot(items: Iterable[T]) -> list[T]:
+    """Return what is in a set that other threads' loops may add to at this moment."""
+    while True:
+        try:
+            return list(items)
+        except RuntimeError:
+            continue
 
 
 @runtime_checkable
@@ -142,10 +153,4 @@ class Shared:
 
     def known_secrets(self) -> Iterable[Secret]:
         """Return what no text of the service may show: the keys in use, and what every request carries."""
-        while True:
-            try:
-                keys = [credential.secret for credential in self.credentials]
-            except RuntimeError:
-                # Another thread's loop added one at this moment.
-                continue
-            return keys + self._header_secrets
+        return [credential.secret for credential in snapshot(self.credentials)] + self._header_secrets

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import uuid
-from collections.abc import Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -31,10 +30,10 @@ from openrelay_async.lease_terms import LeaseSteps, LeaseTerms
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import may_pass
 from openrelay_async.transport import Transport
+from openrelay_async.uncancelled import carry_through
 
 C = TypeVar("C", bound=NamedLiving)
 W = TypeVar("W")
-T = TypeVar("T")
 
 CLEANUP_TIMEOUT = 60.0
 """Seconds that a lease tries to find and to terminate what it has created."""
@@ -153,7 +152,7 @@ class Lease(Generic[C, W]):
     async def _create(self) -> C:
         """Create it; whatever happens, what was created is known or has been terminated when this ends."""
         # A create that is under way has its answer soon, and only with it can it be undone.
-        task, cancelled = await _carry_through(self._create_and_find())
+        task, cancelled = await carry_through(self._create_and_find())
         if cancelled is None:
             return task.result()
         if self.id is not None:
@@ -232,10 +231,10 @@ class Lease(Generic[C, W]):
         """Terminate; no cancellation stops it, and it ends within `CLEANUP_TIMEOUT`."""
         cancelled: asyncio.CancelledError | None = None
         if self.id is not None:
-            task, cancelled = await _carry_through(self._terminate(self.id))
+            task, cancelled = await carry_through(self._terminate(self.id))
             if task.cancelled():
                 # A loop that ends cancels all of its tasks, those of leases too, but each of them once.
-                task, cancelled = await _carry_through(self._terminate(self.id))
+                task, cancelled = await carry_through(self._terminate(self.id))
             task.result()
         self._note_end()
         if cancelled is not None:
@@ -323,17 +322,3 @@ class Lease(Generic[C, W]):
                     await self._terminate(self.id)
 
         self._guard = asyncio.ensure_future(guard())
-
-
-async def _carry_through(
-    work: Coroutine[object, object, T],
-) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
-    """Run to its end what no cancellation of the caller may stop; return it, and the cancellation, if any."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    return task, cancelled

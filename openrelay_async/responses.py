@@ -18,7 +18,7 @@ from openrelay_async.errors import (
 )
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse
 from openrelay_async.redaction import Payload, Secret, clean_text, clean_word
-from openrelay_async.retry import CAPACITY_CODES, NOTHING_DONE_CODES
+from openrelay_async.retry import CAPACITY_CODES, may_have_acted
 
 _MOST_DETAILS = 32
 
@@ -145,7 +145,7 @@ def error_from_response(
         **common,
         code=body.code,
         retry_after=retry_after,
-        maybe_applied=maybe_applied or _may_have_acted(request, response, body.code),
+        maybe_applied=maybe_applied or may_have_acted(request, response, body.code),
         details=_scrub_value(dict(list(body.fields.items())[:_MOST_DETAILS]), secrets, depth=4),
     )
     if response.status == 403:
@@ -158,17 +158,6 @@ def error_from_response(
             ),
         )
     return error
-
-
-def _may_have_acted(request: HttpRequest, response: HttpResponse, code: str | None) -> bool:
-    """Return whether the service may have done the work although it answered with an error.
-
-    A 4xx is a refusal. A 5xx says that something failed, not when: before the work or after it. The
-    exceptions are codes and statuses that are answered before any work.
-    """
-    if response.status < 500 or response.status == 501 or request.changes_nothing():
-        return False
-    return code not in CAPACITY_CODES and code not in NOTHING_DONE_CODES
 
 
 def _scrub_value(value: object, secrets: tuple[Secret, ...], depth: int) -> object:
@@ -200,7 +189,6 @@ def error_from_failure(
     elif failure.kind == "too_large":
         kind = InvalidResponse
     operation = request.operation
-    may_have_acted = failure.phase == "exchange" and not request.changes_nothing()
     return kind(
         f"{failure.message}{advice}",
         operation=operation.id,
@@ -208,7 +196,7 @@ def error_from_failure(
         path=operation.path,
         attempts=attempts,
         idempotency_key=request.idempotency_key,
-        maybe_applied=maybe_applied or may_have_acted,
+        maybe_applied=maybe_applied or may_have_acted(request, failure),
     )
 
 

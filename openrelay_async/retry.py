@@ -175,10 +175,19 @@ def was_done_before(request: HttpRequest, status: int, maybe_applied: bool) -> b
     )
 
 
-def may_have_acted(request: HttpRequest, outcome: Outcome) -> bool:
-    """Return whether the service may have acted on an attempt that did not succeed."""
+def may_have_acted(request: HttpRequest, outcome: Outcome, code: str | None = None) -> bool:
+    """Return whether the service may have acted on an attempt that did not succeed.
+
+    A 4xx is a refusal. A 5xx says that something failed, not when: before the work or after it. The
+    exceptions are codes and statuses that are answered before any work.
+
+    Args:
+        code: what the body of an answer calls its error, if that is known.
+    """
     if request.changes_nothing():
         return False
     if isinstance(outcome, AttemptFailure):
         return outcome.phase == "exchange"
-    return outcome.status >= 500
+    if outcome.status < 500 or outcome.status == 501:
+        return False
+    return code not in CAPACITY_CODES and code not in NOTHING_DONE_CODES

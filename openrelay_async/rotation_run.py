@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import attrs
 from attrs import define, field
 
 from openrelay_async.calls import ClientCalls
+from openrelay_async.client_state import snapshot
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import (
     ConfigurationError,
@@ -39,9 +39,8 @@ from openrelay_async.rotation import (
     lifetime_of,
     stopped_error,
 )
+from openrelay_async.uncancelled import carry_through
 from openrelay_async.unset import UNSET, Unset
-
-T = TypeVar("T")
 
 CREATE_ATTEMPTS = 5
 """A create whose answer was lost is looked for, revoked and made again at most so often."""
@@ -183,7 +182,7 @@ class RotationRun:
         """Use the new key from now on: in all views of the client that used the old one."""
         assert self.new is not None  # noqa: S101 - set by `create`
         shared = self.calls.transport.shared
-        for source in {self.calls.transport.key_source, *_snapshot(shared.key_sources)}:
+        for source in {self.calls.transport.key_source, *snapshot(shared.key_sources)}:
             latest = source.latest
             if source is self.calls.transport.key_source or (
                 latest is not None and latest.secret == self.old.secret
@@ -203,7 +202,7 @@ class RotationRun:
         ends = time.monotonic() + limit
         while True:
             await asyncio.sleep(_DRAIN_CHECK)
-            holders = [each for each in _snapshot(shared.credentials) if each.secret == self.old.secret]
+            holders = [each for each in snapshot(shared.credentials) if each.secret == self.old.secret]
             running = sum(len(each.in_flight) for each in {self.old, *holders})
             if not running:
                 return
@@ -259,14 +258,18 @@ class RotationRun:
                 # Nobody knows whether a store that was interrupted has stored: then both keys stay.
                 became = f"the old key {old.id} works, and so does {stopped.new_key_id}, stored or not"
             else:
-                became = f"{await _to_its_end(self.undo())}, the old key stays in use"
+                undone, _ = await carry_through(self.undo())
+                became = f"{undone.result()}, the old key stays in use"
             error.add_note(f"The rotation stopped at step {stopped.step}: {became}.")
             raise
         else:
             return
         stopped = self._begun
-        became = await _to_its_end(self.undo())
-        failure = stopped_error(cause, f"{became}, the old key stays in use", stopped)
+        undone, cancelled = await carry_through(self.undo())
+        failure = stopped_error(cause, f"{undone.result()}, the old key stays in use", stopped)
+        if cancelled is not None:
+            cancelled.add_note(failure.message)
+            raise cancelled
         raise failure._with(rotation=self.rotation) from None
 
     async def finish(self, *, grace: float, drain_timeout: float) -> Rotation:
@@ -310,25 +313,6 @@ class RotationRun:
             # What is reported is what became of the keys, and why.
             self.mark("undone")
         return "no new key was made" if new_key_id is None else f"the new key {new_key_id} was revoked"
-
-
-def _snapshot(items: Iterable[T]) -> list[T]:
-    """Return what is in a set that other threads may add to at this moment."""
-    while True:
-        try:
-            return list(items)
-        except RuntimeError:
-            continue
-
-
-async def _to_its_end(work: Coroutine[object, object, T]) -> T:
-    """Await what must not be left half done: a cancellation waits until then."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _same_budget(old: ApiKeySummary) -> KeyBudgetRequest | Unset:

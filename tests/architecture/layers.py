@@ -41,7 +41,7 @@ LAYERS: dict[str, list[str]] = {
         "hooks",
         "observers",
     ],
-    "credentials": ["single_flight", "off_loop", "credentials", "key_providers", "key_source"],
+    "credentials": ["single_flight", "off_loop", "uncancelled", "credentials", "key_providers", "key_source"],
     "what is generated from the description, first part": [
         "generated",
         "generated.operation_rows.*",

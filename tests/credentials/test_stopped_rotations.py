@@ -194,7 +194,10 @@ async def test_a_rotation_that_is_cancelled_in_its_grace_names_both_keys(emulato
     assert all(key.id in note for key in await working_keys(emulator))
 
 
-async def test_a_cancellation_waits_until_a_key_that_nobody_has_is_revoked(emulator: Emulator) -> None:
+@pytest.mark.parametrize("cancellations", [1, 2, 3])
+async def test_cancellations_wait_until_a_key_that_nobody_has_is_revoked(
+    cancellations: int, emulator: Emulator
+) -> None:
     """R3.5 R9.3."""
     [before] = await working_keys(emulator)
     emulator.faults.clear()  # counts from one again
@@ -205,13 +208,16 @@ async def test_a_cancellation_waits_until_a_key_that_nobody_has_is_revoked(emula
     class Cancelling:
         def on_attempt(self, event: AttemptStarted) -> None:
             if event.operation == REVOKE:
-                asyncio.get_running_loop().call_soon(rotating.cancel)
+                for number in range(cancellations):
+                    asyncio.get_running_loop().call_later(number * 0.05, rotating.cancel)
 
     async with emulator.client(hooks=[Cancelling()]) as client:
         rotating = asyncio.create_task(client.api_keys.rotate(store=lambda key: None))
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError) as caught:
             await rotating
         assert [key.id for key in await working_keys(emulator)] == [before.id]
+    [note] = caught.value.__notes__
+    assert "was revoked, the old key stays in use" in note
 
 
 async def test_a_cancellation_is_not_hidden_by_a_journal_that_fails(
