@@ -1,6 +1,6 @@
 """How fast `scrub` reads text: prose without credentials, logs full of ids, and a file full of keys.
 
-Run: python benchmarks/scrub.py
+Run: python -m benchmarks.scrub
 """
 
 from __future__ import annotations

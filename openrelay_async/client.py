@@ -25,6 +25,7 @@ from openrelay_async.config import (
     check_rate,
     check_seconds,
     conceal_headers,
+    conceal_text,
     make_user_agent,
     merge_headers,
     resolve_endpoints,
@@ -109,8 +110,8 @@ class AsyncClient(ClientResources):
         shared_pace: SharedPace | None = None,
     ) -> None:
         # First of all, so that no frame that can fail shows a credential.
-        given_key, given_proxy = conceal_key(api_key), conceal_key(proxy)
-        given_url, given_inference_url = conceal_key(base_url), conceal_key(inference_url)
+        given_key, given_proxy = conceal_key(api_key), conceal_text(proxy)
+        given_url, given_inference_url = conceal_text(base_url), conceal_text(inference_url)
         given_headers = conceal_headers(default_headers)
         del api_key, proxy, base_url, inference_url, default_headers
         in_environment = Secret(os.environ.get("OPENRELAY_API_URL", ""))

@@ -7,7 +7,7 @@ import math
 import platform
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, overload
 from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
@@ -84,11 +84,13 @@ def check_clock(clock: Clock) -> Clock:
     return clock
 
 
-def _positive_integer(instance: object, attribute: Attribute[int], value: int) -> None:
+def positive_integer(instance: object, attribute: Attribute[int], value: int) -> None:
+    """Validate a field: see `check_integer`."""
     check_integer(attribute.name, value, minimum=1)
 
 
-def _seconds(instance: object, attribute: Attribute[float], value: float) -> None:
+def seconds(instance: object, attribute: Attribute[float], value: float) -> None:
+    """Validate a field: see `check_seconds`."""
     check_seconds(attribute.name, value)
 
 
@@ -101,13 +103,13 @@ def _optional_seconds(instance: object, attribute: Attribute[float | None], valu
 class PoolLimits:
     """What a client may use of connections and memory. Each event loop has a pool of its own."""
 
-    max_connections: int = field(default=100, validator=_positive_integer)
+    max_connections: int = field(default=100, validator=positive_integer)
     """Requests under way at once; further calls wait in a queue, first come, first served."""
     queue_timeout: float | None = field(default=None, validator=_optional_seconds)
     """Seconds a call may wait for a connection before `LocalQueueTimeout`; `None`: as long as its timeout."""
-    idle: float = field(default=15.0, validator=_seconds)
+    idle: float = field(default=15.0, validator=seconds)
     """Seconds after which an idle connection is closed; keep it below what the server allows."""
-    max_body: int = field(default=64 * 1024 * 1024, validator=_positive_integer)
+    max_body: int = field(default=64 * 1024 * 1024, validator=positive_integer)
     """Bytes of a decompressed answer above which it is refused. Downloads that stream have no limit."""
 
 
@@ -136,8 +138,8 @@ def resolve_endpoints(base_url: str | Secret | None, inference_url: str | Secret
         ConfigurationError: not an http(s) URL, or one with a user, a query or a fragment.
     """
     # A URL can carry a password: until it is known that this one does not, no frame shows it.
-    given_api = Secret(DEFAULT_API_URL) if base_url is None else _conceal_text(base_url)
-    given_inference = _conceal_text(inference_url)
+    given_api = Secret(DEFAULT_API_URL) if base_url is None else conceal_text(base_url)
+    given_inference = conceal_text(inference_url)
     del base_url, inference_url
     api = _check_url("base_url", given_api)
     if given_inference is None:
@@ -145,7 +147,12 @@ def resolve_endpoints(base_url: str | Secret | None, inference_url: str | Secret
     return Endpoints(api, _check_url("inference_url", given_inference))
 
 
-def _conceal_text(value: object) -> object:
+@overload
+def conceal_text(value: str | Secret) -> Secret: ...
+@overload
+def conceal_text(value: str | Secret | None) -> Secret | None: ...
+def conceal_text(value: object) -> object:
+    """Return a text as a `Secret`, and for what will be refused a stand-in: no traceback shows either."""
     if isinstance(value, str):
         return Secret(value)
     return value if value is None or isinstance(value, Secret) else stand_in_for(value)
@@ -218,7 +225,7 @@ def conceal_headers(headers: object) -> object:
     if not isinstance(headers, Mapping):
         return None if headers is None else stand_in_for(headers)
     return {
-        key: stand_in_for(value) if value is None else _conceal_text(value) for key, value in headers.items()
+        key: stand_in_for(value) if value is None else conceal_text(value) for key, value in headers.items()
     }
 
 

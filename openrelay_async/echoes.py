@@ -15,9 +15,6 @@ from typing import NamedTuple
 SHORTEST_BEGINNING = 16
 """Characters of a longer secret from which on its beginning alone is found, as where a text was cut."""
 
-LONGEST_ESCAPE = 6
-"""Characters that stand for one, at most, where a text is escaped once: `\\u0022`."""
-
 _BACKSLASHES = re.compile(
     r"""
       \\u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}

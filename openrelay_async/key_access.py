@@ -23,7 +23,6 @@ class KeyAccess:
     scopes: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
     role: str | None = None
-    key_kind: str | None = None
     key_id: str | None = None
     key_name: str | None = None
     expires_at: datetime | None = None
@@ -83,7 +82,6 @@ def read_access(body: bytes, known: Iterable[Secret] = ()) -> KeyAccess | None:
         scopes=texts("scopes"),
         permissions=texts("permissions"),
         role=text(answer, "role"),
-        key_kind=text(answer, "keyKind"),
         key_id=text(key, "id"),
         key_name=text(key, "name"),
         expires_at=_time(key, "expiresAt"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 import subprocess
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 from openrelay_async.errors import ConfigurationError
-from openrelay_async.redaction import Secret
+from openrelay_async.private_file import write_private
+from openrelay_async.redaction import Payload, Secret
 
 STORE_TIMEOUT = 60.0
 """Seconds that a store command may take."""
@@ -74,18 +74,7 @@ class KeyFile:
     def store(self, plaintext: str) -> None:
         key = Secret(plaintext)
         del plaintext
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            # Made with its mode: a file that is closed to others later was open before.
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(f"{key.reveal()}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, self.path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                beside.unlink()
-            raise
+        write_private(self.path, Payload(f"{key.reveal()}\n".encode()))
 
 
 class StoreCommand:

@@ -6,10 +6,8 @@ from collections.abc import Awaitable
 
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.off_loop import is_async, run_off_loop
-from openrelay_async.redaction import Secret, scrub_text
+from openrelay_async.redaction import Secret, describe_foreign
 from openrelay_async.rotation import Store
-
-_LONGEST_REASON = 200
 
 
 async def hand_over(secret: Secret, store: Store) -> None:
@@ -24,8 +22,7 @@ async def hand_over(secret: Secret, store: Store) -> None:
         else:
             await _awaited(await run_off_loop(lambda: store(secret.reveal())))
     except Exception as error:  # whatever the caller's own code raises
-        text = scrub_text(" ".join(str(error).split()), [secret])[:_LONGEST_REASON]
-        problem = f"store() raised {type(error).__name__}{': ' if text else ''}{text}"
+        problem = f"store() raised {describe_foreign(error, [secret])}"
     else:
         return
     # Not chained: the frames of the caller's code, and perhaps its message, hold the plaintext.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC
 
 from openrelay_async.clock import Clock
 from openrelay_async.credentials import Credential
@@ -97,7 +97,7 @@ def note_access(
         "API key %s (%s) expires at %s: rotate it with client.api_keys.rotate()",
         access.key_id,
         credential.secret,
-        datetime.fromtimestamp(access.expires_at.timestamp(), UTC).isoformat(timespec="seconds"),
+        access.expires_at.astimezone(UTC).isoformat(timespec="seconds"),
     )
     if hooks.on_key_expiring:
         from openrelay_async.hooks import KeyExpiring

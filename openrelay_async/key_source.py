@@ -12,7 +12,7 @@ from openrelay_async.config import check_readable, check_seconds
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.off_loop import is_async, run_off_loop
-from openrelay_async.redaction import Secret, scrub_text, stand_in_for
+from openrelay_async.redaction import Secret, describe_foreign, stand_in_for
 from openrelay_async.single_flight import SingleFlight
 
 
@@ -30,7 +30,6 @@ class KeyProvider(Protocol):
 KeyInput = str | Secret | KeyProvider | None
 """What a client takes as `api_key`."""
 
-_LONGEST_REASON = 200
 _MOST_SUPERSEDED = 64
 """Keys that rotations replaced and that a provider may still give: what it reads follows sooner than that."""
 
@@ -184,8 +183,7 @@ class ProvidedKey:
         except ConfigurationError:
             raise
         except Exception as error:  # the provider's own
-            reason = scrub_text(" ".join(str(error).split()))[:_LONGEST_REASON]
-            problem = f"{source}: {type(error).__name__}{': ' if reason else ''}{reason}"
+            problem = f"{source}: {describe_foreign(error)}"
         else:
             if self._credential is None or fresh.secret not in (self._credential.secret, *self._superseded):
                 self._credential = fresh

@@ -14,20 +14,24 @@ SAMPLE_MASK = 31
 """Every 32nd request notes the time, so that the others cost one addition."""
 _WINDOW = 1.0
 """Seconds over which the rate is measured at least: most services count by the second or longer."""
-_DECREASE = 0.85
-_SHARP_DECREASE = 0.6
-_SOON = 3.0
+DECREASE = 0.85
+SHARP_DECREASE = 0.6
+SOON = 3.0
 """Seconds after a refusal in which another one says that the rate is far too high."""
-_FIRST = 10.0
+FIRST = 10.0
 """Least rate after the first refusal."""
-_GROWTH = 0.02
+GROWTH = 0.02
 """Part by which the rate grows in a second, at first."""
-_GROWTH_DOUBLES = 15.0
+GROWTH_DOUBLES = 15.0
 """Seconds in which the growth itself doubles."""
-_FASTEST_GROWTH = 0.5
-_QUIET = 60.0
+FASTEST_GROWTH = 0.5
+QUIET = 60.0
 """Seconds after the last refusal, with nobody waiting, after which the limit is forgotten."""
-_LOWEST = 0.5
+LOWEST = 0.5
+BURST = 0.05
+"""Seconds whose requests may come together: more would be a wave at the service."""
+STRIDE = 0.02
+"""Seconds of requests for which those who wait are woken together."""
 
 
 class PaceRate:
@@ -68,7 +72,7 @@ class PaceRate:
             if at > now - _WINDOW:
                 break
             began, before = at, count
-        return max((self.count - before) / max(now - began, _WINDOW), _LOWEST)
+        return max((self.count - before) / max(now - began, _WINDOW), LOWEST)
 
     def refuse(self, now: float, wait: float, named: float | None) -> None:
         """Take in a 429.
@@ -84,11 +88,11 @@ class PaceRate:
             return
         if self._refused_at == -math.inf:
             # Few requests tell little of what a service takes: somebody else may have used it up.
-            taken = max(self.measure(now), _FIRST)
+            taken = max(self.measure(now), FIRST)
         else:
-            taken = self.rate * (_SHARP_DECREASE if now - self._refused_at < _SOON else _DECREASE)
+            taken = self.rate * (SHARP_DECREASE if now - self._refused_at < SOON else DECREASE)
         self._ceiling = named if named is not None else math.inf
-        self.rate = max(min(taken, self._ceiling, self.maximum), _LOWEST)
+        self.rate = max(min(taken, self._ceiling, self.maximum), LOWEST)
         self.blocked_until = now + wait
         self._refused_at = self._grown_at = now + wait
         self._tokens, self._tokens_at = 0.0, now + wait
@@ -99,13 +103,13 @@ class PaceRate:
         if elapsed <= 0 or self._refused_at == -math.inf:
             return
         self._grown_at = now
-        growth = min(_GROWTH * 2.0 ** ((now - self._refused_at) / _GROWTH_DOUBLES), _FASTEST_GROWTH)
+        growth = min(GROWTH * 2.0 ** ((now - self._refused_at) / GROWTH_DOUBLES), FASTEST_GROWTH)
         self.rate = min(self.rate * (1.0 + growth * min(elapsed, 1.0)), self._ceiling, self.maximum)
 
     def rest(self, now: float) -> None:
         """Take in that nobody waits: a limit that no longer limits is forgotten."""
         self._grown_at = now
-        if now - self._refused_at > _QUIET and self.rate != self.maximum:
+        if now - self._refused_at > QUIET and self.rate != self.maximum:
             self.rate, self._ceiling, self._refused_at = self.maximum, math.inf, -math.inf
 
     def take(self, now: float, wanted: int) -> int:
@@ -133,8 +137,7 @@ class PaceRate:
     def _refill(self, now: float) -> None:
         if self._tokens_at == -math.inf:
             self._tokens_at = now
-        # A burst is what comes together in 50 ms: more would be a wave at the service.
-        most = max(1.0, self.rate * 0.05)
+        most = max(1.0, self.rate * BURST)
         self._tokens = min(self._tokens + (now - self._tokens_at) * self.rate, most)
         self._tokens_at = now
 
@@ -142,7 +145,7 @@ class PaceRate:
         """Return the seconds after which some of those who wait may go."""
         if now < self.blocked_until:
             return self.blocked_until - now
-        missing = min(float(wanted), max(1.0, self.rate * 0.02)) - self._tokens
+        missing = min(float(wanted), max(1.0, self.rate * STRIDE)) - self._tokens
         return max(missing / self.rate, 0.001)
 
     def __repr__(self) -> str:

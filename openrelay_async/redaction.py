@@ -26,8 +26,9 @@ LONGEST_WORD = 100
 
 _LONGEST_READ = 16 * 1024
 _LONGEST_SEARCHED = 8 * 1024
+_LONGEST_REASON = 200
 _DOUBTFUL_END = 96
-"""Characters: 15 of a secret, each escaped, are not found as its beginning."""
+"""Characters in which the beginning of a secret can be too short to be found: 15, each escaped to six."""
 
 _CONTROL_CHARACTERS = (
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
@@ -294,6 +295,12 @@ def _end_safely(part: str, places: list[_Place], whole: int) -> str:
 def clean_word(text: str, known: Iterable[Secret], *, longest: int = LONGEST_WORD) -> str:
     """Return a text that is meant to be one word, fit to stand in the one line of an error."""
     return " ".join(clean_text(text, known).split())[:longest]
+
+
+def describe_foreign(error: BaseException, known: Iterable[Secret] = ()) -> str:
+    """Return what the caller's own code raised, fit for an error's line: `TimeoutError: it is sealed`."""
+    said = scrub_text(" ".join(str(error).split()), known)[:_LONGEST_REASON]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 scrub = scrub_text

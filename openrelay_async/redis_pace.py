@@ -1,7 +1,10 @@
 """One pace for all processes that share a Redis: `AsyncClient(shared_pace=RedisPace("redis://…"))`.
 
-Needs the extra `redis`. The rate is kept in Redis with Redis' own time, and changed by scripts that run
-there as one step. Without Redis a client goes on by itself, at a slow fixed pace while a limit was known.
+    from openrelay_async.redis_pace import RedisPace
+
+Needs the extra: `pip install 'openrelay-async[redis]'`. The rate is kept in Redis with Redis' own time, and
+changed by scripts that run there as one step. Without Redis a client goes on by itself, at a slow fixed pace
+while a limit was known.
 """
 
 from __future__ import annotations
@@ -9,9 +12,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import Any, Protocol, cast
+from string import Template
+from typing import Protocol, cast
 
+from openrelay_async import pace_rate
 from openrelay_async.redaction import Secret
+
+try:
+    from redis import asyncio as redis
+    from redis.exceptions import RedisError
+except ImportError as error:
+    raise ImportError("RedisPace needs the extra: pip install 'openrelay-async[redis]'") from error
 
 logger = logging.getLogger("openrelay_async")
 
@@ -19,9 +30,27 @@ _KNOWN_FOR = 1.0
 """Seconds for which a client believes what Redis said of a limit."""
 _WITHOUT_REDIS = (1, 0.1)
 
+
+def _with_numbers(script: str) -> str:
+    """Return a script with the numbers by which a client paces itself, so that both go by the same."""
+    return Template(script).substitute(
+        growth=pace_rate.GROWTH,
+        growth_doubles=pace_rate.GROWTH_DOUBLES,
+        fastest_growth=pace_rate.FASTEST_GROWTH,
+        quiet=pace_rate.QUIET,
+        lowest=pace_rate.LOWEST,
+        first=pace_rate.FIRST,
+        soon=pace_rate.SOON,
+        sharp_decrease=pace_rate.SHARP_DECREASE,
+        decrease=pace_rate.DECREASE,
+        burst=pace_rate.BURST,
+        stride=pace_rate.STRIDE,
+    )
+
+
 # KEYS[1]: the pace. ARGV[1]: how many want to go. Returns how many may, and milliseconds until more may;
 # -1 for the milliseconds where nothing limits.
-_RESERVE = """
+_RESERVE = _with_numbers("""
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local wanted = tonumber(ARGV[1])
@@ -30,22 +59,22 @@ if not row[1] then return {wanted, -1} end
 local rate, blocked, refused = tonumber(row[1]), tonumber(row[2]), tonumber(row[3])
 local grown, tokens, at = tonumber(row[4]), tonumber(row[5]), tonumber(row[6])
 if now < blocked then return {0, math.ceil((blocked - now) * 1000)} end
-if now - refused > 60 and now - grown > 10 then
+if now - refused > $quiet and now - grown > 10 then
   redis.call('DEL', KEYS[1])
   return {wanted, -1}
 end
-local growth = math.min(0.02 * 2 ^ ((now - refused) / 15), 0.5)
+local growth = math.min($growth * 2 ^ ((now - refused) / $growth_doubles), $fastest_growth)
 rate = rate * (1 + growth * math.min(now - grown, 1))
-tokens = math.min(tokens + (now - at) * rate, math.max(1, rate * 0.05))
+tokens = math.min(tokens + (now - at) * rate, math.max(1, rate * $burst))
 local count = math.min(wanted, math.floor(tokens + 1e-9))
 tokens = tokens - count
 redis.call('HSET', KEYS[1], 'rate', tostring(rate), 'grown', tostring(now), 'tokens', tostring(tokens), 'at', tostring(now))
-local missing = math.min(math.max(wanted - count, 1), math.max(1, rate * 0.02)) - tokens
+local missing = math.min(math.max(wanted - count, 1), math.max(1, rate * $stride)) - tokens
 return {count, math.max(1, math.ceil(missing / rate * 1000))}
-"""  # noqa: E501 - Lua
+""")  # noqa: E501 - Lua
 
 # KEYS[1]: the pace. ARGV[1]: seconds to wait. ARGV[2]: requests a second that this client had through.
-_REFUSE = """
+_REFUSE = _with_numbers("""
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local wait, taken = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -56,17 +85,17 @@ if now <= blocked then
   return 0
 end
 if not row[1] then
-  rate = math.max(taken, 10)
-elseif now - refused < 3 then
-  rate = math.max(rate * 0.6, 0.5)
+  rate = math.max(taken, $first)
+elseif now - refused < $soon then
+  rate = math.max(rate * $sharp_decrease, $lowest)
 else
-  rate = math.max(rate * 0.85, 0.5)
+  rate = math.max(rate * $decrease, $lowest)
 end
 local after = tostring(now + wait)
 redis.call('HSET', KEYS[1], 'rate', tostring(rate), 'blocked', after, 'refused', after, 'grown', after, 'tokens', '0', 'at', after)
 redis.call('EXPIRE', KEYS[1], 3600)
 return 1
-"""  # noqa: E501 - Lua
+""")  # noqa: E501 - Lua
 
 
 class _Redis(Protocol):
@@ -85,9 +114,6 @@ class RedisPace:
     Args:
         url: of the Redis server, such as `redis://localhost:6379/0`; a password in it is never shown.
         name: clients with the same name share a pace: use one for each API key, whose limit it is.
-
-    Raises:
-        ImportError: the extra `redis` is not installed.
     """
 
     def __init__(self, url: str | Secret, *, name: str = "default") -> None:
@@ -98,7 +124,6 @@ class RedisPace:
         self._limited: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self._asking: set[asyncio.Task[None]] = set()
-        _load()
 
     def __repr__(self) -> str:
         return f"RedisPace(name={self.name!r})"
@@ -114,10 +139,15 @@ class RedisPace:
         return now < self._limited.get(host, -1e9)
 
     async def reserve(self, host: str, wanted: int) -> tuple[int, float]:
-        """Return how many requests may go now, and the seconds until more may."""
+        """Return how many requests may go now, and the seconds until more may.
+
+        Args:
+            host: of the service, as in a URL.
+            wanted: how many requests wait here to be sent.
+        """
         try:
             row = await self._redis().eval(_RESERVE, 1, self._key(host), str(wanted))
-        except _load().RedisError as error:
+        except RedisError as error:
             logger.debug("no shared pace: %s", type(error).__name__)
             return _WITHOUT_REDIS
         count, pause = cast("tuple[int, int]", row)
@@ -128,26 +158,32 @@ class RedisPace:
         return count, pause / 1000
 
     async def refuse(self, host: str, wait: float, taken: float) -> None:
-        """Tell all of a 429."""
+        """Tell all of a 429.
+
+        Args:
+            host: that answered it.
+            wait: seconds that it asks to wait.
+            taken: requests a second that it took from this client lately.
+        """
         self._limited[host] = time.monotonic() + wait + 10 * _KNOWN_FOR
         try:
             await self._redis().eval(_REFUSE, 1, self._key(host), str(wait), str(taken))
-        except _load().RedisError as error:
+        except RedisError as error:
             logger.debug("no shared pace: %s", type(error).__name__)
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
-        redis = self._clients.pop(asyncio.get_running_loop(), None)
+        client = self._clients.pop(asyncio.get_running_loop(), None)
         for task in list(self._asking):
             task.cancel()
         await asyncio.gather(*self._asking, return_exceptions=True)
-        if redis is not None:
-            await redis.aclose()
+        if client is not None:
+            await client.aclose()
 
     async def _ask(self, host: str) -> None:
         try:
             limited = await self._redis().exists(self._key(host))
-        except _load().RedisError as error:
+        except RedisError as error:
             logger.debug("no shared pace: %s", type(error).__name__)
             return
         if limited:
@@ -158,24 +194,9 @@ class RedisPace:
 
     def _redis(self) -> _Redis:
         loop = asyncio.get_running_loop()
-        redis = self._clients.get(loop)
-        if redis is None:
+        client = self._clients.get(loop)
+        if client is None:
             for other in [other for other in list(self._clients) if other.is_closed()]:
                 self._clients.pop(other, None)
-            redis = self._clients[loop] = _load().from_url(self._url.reveal())
-        return redis
-
-
-def _load() -> Any:
-    try:
-        from redis import asyncio as redis
-        from redis.exceptions import RedisError
-    except ImportError:
-        raise ImportError("RedisPace needs the extra: pip install 'openrelay-async[redis]'") from None
-    return _Loaded(redis.from_url, RedisError)
-
-
-class _Loaded:
-    def __init__(self, from_url: Any, error: type[Exception]) -> None:
-        self.from_url = from_url
-        self.RedisError = error
+            client = self._clients[loop] = cast("_Redis", redis.from_url(self._url.reveal()))
+        return client

@@ -9,7 +9,7 @@ from openrelay_async.key_access import KeyAccess
 from openrelay_async.messages import HttpRequest
 from openrelay_async.operation import Operation
 from openrelay_async.redaction import LONGEST_TEXT, Secret
-from openrelay_async.scope_rules import allows
+from openrelay_async.scope_rules import SESSION_ONLY, allows, describe_needs
 
 _LONGEST_REASON = 400
 
@@ -26,7 +26,7 @@ def explain_unauthenticated(error: Unauthenticated, operation: Operation, key: S
     elif error.code == "SESSION_EXPIRED":
         reason = f"the session {key} has expired: sign in again"
     elif operation.session_only:
-        reason = "only a dashboard session may do this, not an API key"
+        reason = SESSION_ONLY
     else:
         reason = f"the key {key} {_WHY_REFUSED.get(error.code or '', 'was refused')}"
     _add(error, reason)
@@ -45,7 +45,7 @@ def explain_forbidden(error: PermissionDenied, request: HttpRequest, access: Key
         granted=() if access is None else access.scopes,
     )
     if operation.session_only and (access is None or access.is_key):
-        _add(error, "only a dashboard session may do this, not an API key")
+        _add(error, SESSION_ONLY)
         return
     wanted_org = _organization_of(request)
     if access is not None and wanted_org is not None and access.organization_id not in (None, wanted_org):
@@ -55,13 +55,10 @@ def explain_forbidden(error: PermissionDenied, request: HttpRequest, access: Key
 
 
 def _needs(operation: Operation, access: KeyAccess | None) -> str:
-    missing = operation.scope is not None and not (access and allows(access.scopes, operation.scope))
-    parts = []
-    if operation.scope is not None and missing:
-        parts.append(f"the scope {operation.scope}")
-    if operation.permission is not None and (missing or operation.scope is None):
-        parts.append(f"the permission {operation.permission}")
-    return f"it needs {' or '.join(parts)}" if parts else ""
+    if operation.scope is not None and access and allows(access.scopes, operation.scope):
+        return ""
+    needs = describe_needs(operation.scope, operation.permission)
+    return f"it needs {needs}" if needs else ""
 
 
 def _has(access: KeyAccess | None) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from attrs import Attribute, field, frozen
 
-from openrelay_async.config import check_integer, check_seconds
+from openrelay_async.config import check_integer, positive_integer, seconds
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.messages import AttemptFailure, HttpRequest, Outcome
 
@@ -37,14 +37,6 @@ def _count(instance: object, attribute: Attribute[int], value: int) -> None:
     check_integer(attribute.name, value, minimum=0)
 
 
-def _positive_count(instance: object, attribute: Attribute[int], value: int) -> None:
-    check_integer(attribute.name, value, minimum=1)
-
-
-def _seconds(instance: object, attribute: Attribute[float], value: float) -> None:
-    check_seconds(attribute.name, value)
-
-
 def _ratio(instance: object, attribute: Attribute[float], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise ConfigurationError(f"{attribute.name} must be a number from 0 to 1")
@@ -54,13 +46,13 @@ def _ratio(instance: object, attribute: Attribute[float], value: object) -> None
 class RetryPolicy:
     """How often and how patiently a call is tried again."""
 
-    max_attempts: int = field(default=4, validator=_positive_count)
+    max_attempts: int = field(default=4, validator=positive_integer)
     """Requests of one call, the first one included; 1 turns retrying off."""
-    base: float = field(default=0.5, validator=_seconds)
+    base: float = field(default=0.5, validator=seconds)
     """Seconds of the first wait; each further one is twice as long."""
-    cap: float = field(default=8.0, validator=_seconds)
+    cap: float = field(default=8.0, validator=seconds)
     """Longest wait in seconds, unless the service asks for more."""
-    max_retry_after: float = field(default=60.0, validator=_seconds)
+    max_retry_after: float = field(default=60.0, validator=seconds)
     """A `Retry-After` above this many seconds is not waited for: the call raises at once."""
     budget_ratio: float = field(default=0.1, validator=_ratio)
     """Retries earned by each call of the client: with 0.1, a dead service sees 10 % more requests."""

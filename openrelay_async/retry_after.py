@@ -39,6 +39,7 @@ def parse_retry_after(value: str | None, *, date: str | None, now: float) -> flo
 
 
 def _parse_http_date(text: str, now: float) -> float | None:
+    # Not `email.utils`: it takes dates of mails too, with any zone or none, and refuses a leap second.
     for form in _DATES:
         # Compiled only when a service first sends a date.
         found = re.fullmatch(form, text, re.ASCII | re.IGNORECASE)

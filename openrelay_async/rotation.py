@@ -7,7 +7,6 @@ old one stays in use. From `switch` on it is finished by `client.api_keys.resume
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +20,8 @@ from attrs import asdict, evolve, field, frozen
 from openrelay_async.config import check_integer, check_seconds
 from openrelay_async.errors import ConfigurationError, OpenRelayError, PermissionDenied
 from openrelay_async.generated.models.api_keys import ApiKeySummary
+from openrelay_async.private_file import write_private
+from openrelay_async.redaction import Payload
 
 Step = Literal["create", "verify", "store", "switch", "drain", "grace", "revoke", "done", "undone"]
 """The step that is being done; `done` and `undone` are the two ends."""
@@ -63,18 +64,7 @@ class Rotation:
 
     def save(self, journal: Journal) -> None:
         """Write it to a file, whole or not at all."""
-        path = Path(journal)
-        beside = path.with_name(f"{path.name}.{os.getpid()}")
-        try:
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(orjson.dumps(asdict(self)))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                beside.unlink()
-            raise
+        write_private(Path(journal), Payload(orjson.dumps(asdict(self))))
 
     @classmethod
     def load(cls, journal: Journal) -> Rotation:

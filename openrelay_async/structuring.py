@@ -28,7 +28,16 @@ from openrelay_async.decoded_values import SCALARS, StructureError, join_path, n
 from openrelay_async.model_classes import Kind, WireField, find_model
 from openrelay_async.row_shape import MOST_SHAPES, RowShape
 
-__all__ = ["Reader", "StructureError", "structure", "structure_empty", "structure_list"]
+__all__ = [
+    "NOTHING_EXTRA",
+    "Fill",
+    "Reader",
+    "StructureError",
+    "find_reader",
+    "structure",
+    "structure_empty",
+    "structure_list",
+]
 
 T = TypeVar("T")
 

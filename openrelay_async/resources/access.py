@@ -8,7 +8,7 @@ from openrelay_async.generated.models.account import Whoami
 from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.generated.resources.access import Access as GeneratedAccess
 from openrelay_async.operation import Operation
-from openrelay_async.scope_rules import allows
+from openrelay_async.scope_rules import SESSION_ONLY, allows, describe_needs
 from openrelay_async.scopes import find_operation
 
 
@@ -75,8 +75,7 @@ def _judge(operation: Operation, me: Whoami) -> tuple[bool | None, str]:
     if operation.authentication == "none":
         return True, "it needs no credential"
     if operation.session_only:
-        reason = "only a dashboard session may do this, not an API key"
-        return (False, reason) if is_key else (None, "a session may, if its role allows it")
+        return (False, SESSION_ONLY) if is_key else (None, "a session may, if its role allows it")
     if operation.scope is not None and allows(me.scopes, operation.scope):
         return True, f"{who} has the scope {operation.scope}"
     if operation.permission is not None and operation.permission in me.permissions:
@@ -85,10 +84,6 @@ def _judge(operation: Operation, me: Whoami) -> tuple[bool | None, str]:
         return None, "what it needs is not documented"
     if operation.scope is None and not me.permissions:
         return None, f"it needs the permission {operation.permission}; {who} tells only its scopes"
-    needs = " or ".join(
-        f"the {kind} {name}"
-        for kind, name in (("scope", operation.scope), ("permission", operation.permission))
-        if name is not None
-    )
+    needs = describe_needs(operation.scope, operation.permission)
     has = ", ".join(me.scopes or me.permissions) or "none"
     return False, f"it needs {needs}; {who} has {has}"

@@ -37,6 +37,7 @@ LAYERS: dict[str, list[str]] = {
         "model",
         "cattrs_hooks",
         "signatures",
+        "private_file",
         "key_destination",
         "hooks",
         "observers",
