@@ -45,6 +45,15 @@ def check_seconds(name: str, value: object) -> float:
     return float(value)
 
 
+def check_delay(name: str, value: object) -> float:
+    """Return a time in seconds that may be zero.
+
+    Raises:
+        ConfigurationError: anything but a number of zero or more.
+    """
+    return 0.0 if value == 0 and not isinstance(value, bool) else check_seconds(name, value)
+
+
 def check_rate(name: str, value: object) -> float:
     """Return a number of requests a second; it must be above zero.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 
 from openrelay_async.errors import ConfigurationError
@@ -23,6 +24,11 @@ async def hand_over(secret: Secret, store: Store) -> None:
             await _awaited(await run_off_loop(lambda: store(secret.reveal())))
     except Exception as error:  # whatever the caller's own code raises
         problem = f"store() raised {describe_foreign(error, [secret])}"
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        problem = "store() raised CancelledError"  # of work of its own: nobody has cancelled the rotation
     else:
         return
     # Not chained: the frames of the caller's code, and perhaps its message, hold the plaintext.

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
-from openrelay_async.config import check_seconds
+from openrelay_async.config import check_delay, check_seconds
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.redaction import Secret, scrub_text
 
@@ -58,7 +58,7 @@ class FileKey:
 
     Args:
         path: the file; `~` is the home directory.
-        check_every: seconds after which the file is read again.
+        check_every: seconds after which the file is read again, 0 for every call.
         allow_world_access: take a file that every user of the machine may read or write. Some systems mount
             secrets so; elsewhere it means that the key is everybody's.
     """
@@ -66,10 +66,10 @@ class FileKey:
     __slots__ = ("allow_world_access", "check_every", "path")
 
     def __init__(
-        self, path: str | os.PathLike[str], *, check_every: float = 5.0, allow_world_access: bool = False
+        self, path: str | os.PathLike[str], *, check_every: float = 1.0, allow_world_access: bool = False
     ) -> None:
         self.path = Path(path).expanduser()
-        self.check_every = check_seconds("check_every", check_every)
+        self.check_every = check_delay("check_every", check_every)
         self.allow_world_access = allow_world_access
 
     def __call__(self) -> Secret:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable
 from typing import Protocol, overload
 
-from openrelay_async.config import check_readable, check_seconds
+from openrelay_async.config import check_delay, check_readable
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.off_loop import is_async, run_off_loop
@@ -21,7 +21,7 @@ class KeyProvider(Protocol):
 
     A provider may have two attributes. `blocks = False` says that asking takes no time, so it is done on
     the loop; any other synchronous provider is asked in a thread. `check_every` is the number of seconds
-    after which the key is asked for again although it works.
+    after which the key is asked for again although it works, 0 for every call.
     """
 
     def __call__(self) -> str | Secret | Awaitable[str | Secret]: ...
@@ -211,8 +211,7 @@ def _find_interval(provider: KeyProvider) -> float:
     check_every = getattr(provider, "check_every", None)
     if check_every is None:
         return math.inf
-    # 0 asks for every call.
-    return 0.0 if check_every == 0 else check_seconds(f"check_every of {_name(provider)}", check_every)
+    return check_delay(f"check_every of {_name(provider)}", check_every)
 
 
 def _name(provider: KeyProvider) -> str:

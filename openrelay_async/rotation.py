@@ -198,6 +198,16 @@ def check_lifetime(expires_in: float | timedelta | None) -> int | None:
     return check_integer("expires_in", int(seconds), minimum=1)
 
 
+def check_store(store: object) -> None:
+    """Refuse what could not be given the new key.
+
+    Raises:
+        ConfigurationError: it cannot be called.
+    """
+    if not callable(store):
+        raise ConfigurationError(f"store must be a function that takes the key, not {type(store).__name__}")
+
+
 def refuse_unfinished(journal: Journal) -> None:
     """Refuse a journal that tells of a rotation which is not over: nothing else may know of its keys.
 

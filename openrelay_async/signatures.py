@@ -123,5 +123,6 @@ def _is_signed(body: Payload, secrets: Sequence[Secret], given: Sequence[bytes])
 
 
 def _digest(raw: bytes, secret: Secret) -> bytes:
-    key = hashlib.sha256(secret.reveal().encode("utf-8", "surrogatepass")).digest()
+    # Without the end of the line that a file, or a shell, puts behind a secret.
+    key = hashlib.sha256(secret.reveal().strip().encode("utf-8", "surrogatepass")).digest()
     return hmac.digest(key, raw, "sha256")

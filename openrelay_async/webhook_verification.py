@@ -27,7 +27,6 @@ def verify(
     raw: bytes,
     headers: HeadersInput,
     secrets: SecretsInput,
-    *,
     tolerance: float | None = TOLERANCE,
     now: float | datetime | None = None,
     signature_header: str = SIGNATURE_HEADER,

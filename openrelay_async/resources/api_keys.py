@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from openrelay_async.calls import ClientCalls
-from openrelay_async.config import check_seconds
+from openrelay_async.config import check_delay
 from openrelay_async.errors import OpenRelayError
 from openrelay_async.generated.models.api_keys import ApiKeySummary
 from openrelay_async.generated.resources.api_keys import ApiKeys as GeneratedApiKeys
@@ -17,6 +17,7 @@ from openrelay_async.rotation import (
     RotationError,
     Store,
     check_lifetime,
+    check_store,
     refuse_unfinished,
     rotation_error,
 )
@@ -72,10 +73,10 @@ class ApiKeys(GeneratedApiKeys):
             RotationError: a step failed. It says which one, which key works, and what is left to do. A
                 rotation that is cancelled says so in a note of the `CancelledError`.
         """
-        for seconds, what in ((grace, "grace"), (drain_timeout, "drain_timeout")):
-            if seconds != 0:
-                check_seconds(what, seconds)
+        check_delay("grace", grace)
+        check_delay("drain_timeout", drain_timeout)
         lifetime = check_lifetime(expires_in)
+        check_store(store)
         if journal is not None:
             refuse_unfinished(journal)
         calls = self._client_calls()

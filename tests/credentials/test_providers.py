@@ -203,10 +203,20 @@ async def test_a_changed_file_is_picked_up_without_a_401(keys: KeyServer, key_fi
     assert set(keys.seen) == {KEY, OTHER}
 
 
+async def test_a_file_may_be_read_for_every_call(keys: KeyServer, key_file: Path) -> None:
+    """R9.1."""
+    keys.good = {KEY, OTHER}
+    async with AsyncClient(FileKey(key_file, check_every=0), base_url=keys.url) as client:
+        await client.account.whoami()
+        key_file.write_text(OTHER)
+        await client.account.whoami()
+    assert keys.seen == [KEY, OTHER]
+
+
 async def test_a_changed_file_is_read_after_a_401(keys: KeyServer, key_file: Path) -> None:
     """R9.1 R9.2."""
     keys.good = {KEY}
-    async with AsyncClient(FileKey(key_file), base_url=keys.url) as client:
+    async with AsyncClient(FileKey(key_file, check_every=3600), base_url=keys.url) as client:
         await client.account.whoami()
         key_file.write_text(OTHER)
         keys.good = {OTHER}

@@ -177,6 +177,34 @@ async def test_a_rotation_that_is_cancelled_while_storing_names_both_keys(emulat
     assert all(key.id in note for key in alive)
 
 
+async def test_a_store_whose_own_work_was_cancelled_has_failed(emulator: Emulator) -> None:
+    """R9.3: nobody has cancelled the rotation."""
+    [before] = await working_keys(emulator)
+
+    async def store(key: str) -> None:
+        fetching = asyncio.ensure_future(asyncio.Event().wait())
+        fetching.cancel()
+        await fetching
+
+    async with emulator.client() as client:
+        with pytest.raises(
+            RotationError, match=r"store\(\) raised CancelledError; the new key key_\w+ was revoked"
+        ):
+            await client.api_keys.rotate(store=store)
+    assert [key.id for key in await working_keys(emulator)] == [before.id]
+
+
+@pytest.mark.parametrize("store", [None, "vault", 7], ids=repr)
+async def test_a_store_that_cannot_be_called_is_refused_before_anything_is_sent(
+    store: object, emulator: Emulator
+) -> None:
+    """R9.3."""
+    async with emulator.client() as client:
+        with pytest.raises(ConfigurationError, match="store must be a function that takes the key"):
+            await client.api_keys.rotate(store=store)  # type: ignore[arg-type]
+    assert list(emulator.requests) == []
+
+
 async def test_a_rotation_that_is_cancelled_in_its_grace_names_both_keys(emulator: Emulator) -> None:
     """R3.5 R9.3."""
     async with emulator.client() as client:

@@ -71,6 +71,12 @@ def test_one_secret_need_not_be_put_into_a_list(deliver, secret):
     assert verify(delivery.raw, delivery.headers, secrets=secret).id == "evt_1"
 
 
+def test_a_secret_may_end_with_the_line_of_its_file(deliver, secret):
+    delivery = deliver()
+    assert verify(delivery.raw, delivery.headers, [f"{secret}\n"]).id == "evt_1"
+    assert sign(delivery.raw, f" {secret}\r\n") == sign(delivery.raw, secret)
+
+
 @pytest.mark.parametrize("secrets", [[], [""], ["  "], "", [None], None, 5])
 def test_without_a_usable_secret_nothing_is_verified(deliver, secrets):
     """An empty variable must not let everybody in: anybody can sign with an empty secret."""
@@ -143,6 +149,7 @@ def test_freshness_comes_from_the_signed_body(deliver, secret, age, fresh):
 def test_now_is_a_time_or_seconds_and_tolerance_may_be_none(deliver, secret):
     delivery = deliver(age=86400)
     then = datetime.now(UTC) - timedelta(days=1)
+    assert verify(delivery.raw, delivery.headers, [secret], 300, then).id == "evt_1"
     for options in ({"now": then}, {"now": then.timestamp()}, {"tolerance": None}, {"tolerance": 90000}):
         assert verify(delivery.raw, delivery.headers, [secret], **options).id == "evt_1"
 
