@@ -102,8 +102,8 @@ async def run(
     with database.transaction():
         settle(database, clock.wall())
     seen_until = float(database.read_meta("time") or clock.wall())
-    watch = BillingWatch(database, settings.seed, seen_until)
-    courier = Courier(database, clock, settings.seed, watch)
+    watch = BillingWatch(database, seen_until)
+    courier = Courier(database, clock, watch)
     service = Service(database, clock, settings, faults, rate_limit, watch=watch, on_commit=courier.notify)
     dashboard = None
     if has_dashboard:

@@ -55,7 +55,7 @@ class Session:
     created_at: float
     expires_at: float
     device_name: str | None = None
-    """Set for sessions that came from the device login."""
+    """Set for sessions that came from the device login, and for those of the dashboard."""
     revoked_at: float | None = None
 
 

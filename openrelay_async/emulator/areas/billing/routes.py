@@ -76,8 +76,7 @@ def deposit(call: Call) -> Answer:
 
     def charge() -> str:
         text = f"Deposit with {card.brand} {card.last4}"
-        seed = call.settings.seed
-        ledger.add_transaction(call.database, seed, call.org_id, cents, "deposit", "card", text, call.now)
+        ledger.add_transaction(call.database, call.org_id, cents, "deposit", "card", text, call.now)
         return call.new_id("pi_")
 
     intent, repeated = create_once(call, key, charge)

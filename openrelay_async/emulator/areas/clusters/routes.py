@@ -55,7 +55,7 @@ def create_cluster(call: Call) -> Answer:
     )
     cluster = rules.redeploy(draft, _order_replicas(call, draft, count), call.now)
     cluster = attrs.evolve(cluster, timeline=begin(call.now, "deploying"))
-    save_cluster(call.database, cluster, call.now, call.settings.seed, is_new=True)
+    save_cluster(call.database, cluster, call.now, is_new=True)
     return Answer(_render(cluster, call.now))
 
 
@@ -129,7 +129,7 @@ def scale_cluster(call: Call) -> Answer:
     count = call.body.bounded("replicaCount", 1, least=1, most=rules.LARGEST)
     rules.check_allowed("scale", cluster, call.now)
     replicas = list_replicas(cluster)
-    end_replicas(call.database, cluster, replicas[count:], call.now, call.settings.seed)
+    end_replicas(call.database, cluster, replicas[count:], call.now)
     replicas = replicas[:count]
     replicas += _order_replicas(call, cluster, count - len(replicas))
     changed = attrs.evolve(cluster, replicas=rules.pack(replicas), updated_at=call.now)
@@ -147,7 +147,7 @@ def stop_cluster(call: Call) -> Answer:
 def restart_cluster(call: Call) -> Answer:
     cluster = _find(call)
     rules.check_allowed("restart", cluster, call.now)
-    end_replicas(call.database, cluster, _running(cluster, call.now), call.now, call.settings.seed)
+    end_replicas(call.database, cluster, _running(cluster, call.now), call.now)
     replicas = _order_replicas(call, cluster, len(cluster.replicas))
     return _save(call, rules.redeploy(cluster, replicas, call.now))
 
@@ -160,12 +160,12 @@ def terminate_cluster(call: Call) -> Answer:
 
 
 def _end(call: Call, cluster: Cluster, status: str) -> Answer:
-    end_replicas(call.database, cluster, _running(cluster, call.now), call.now, call.settings.seed)
+    end_replicas(call.database, cluster, _running(cluster, call.now), call.now)
     return _save(call, rules.end(cluster, status, call.now))
 
 
 def _save(call: Call, cluster: Cluster) -> Answer:
-    save_cluster(call.database, cluster, call.now, call.settings.seed)
+    save_cluster(call.database, cluster, call.now)
     return Answer(_render(cluster, call.now))
 
 

@@ -87,7 +87,7 @@ def _found(call: Call, name: str, slug: str | None, email: str | None) -> dict[s
     ORGANIZATIONS.insert(call.database, organization)
     membership = Membership(call.new_id("mem_"), organization.id, user.id, "owner", call.now)
     MEMBERSHIPS.insert(call.database, membership)
-    open_account(call.database, call.settings.seed, organization.id, call.settings.credit_cents, call.now)
+    open_account(call.database, organization.id, call.settings.credit_cents, call.now)
     if not user.org_id:
         USERS.update(call.database, attrs.evolve(user, org_id=organization.id))
     return {"organizationId": organization.id, "role": "owner"}

@@ -75,12 +75,12 @@ def accept(call: Call) -> Answer:
     resource = find_resource(call.database, transfer.resource_type, transfer.resource_id)
     if resource is None or _status(resource, call.now) in ("terminated", "failed"):
         raise conflict("it has ended meanwhile", "INVALID_STATE")
-    target, seed = transfer.target_org_id, call.settings.seed
+    target = transfer.target_org_id
     if isinstance(resource, Cluster):
-        hand_over_cluster(call.database, resource, target, transfer.id, call.now, seed)
+        hand_over_cluster(call.database, resource, target, transfer.id, call.now)
     else:
         ids = _read_ssh_keys(call, target)
-        hand_over_vm(call.database, resource, target, ids, transfer.id, call.now, seed)
+        hand_over_vm(call.database, resource, target, ids, transfer.id, call.now)
     return _respond(call, transfer, "accepted")
 
 

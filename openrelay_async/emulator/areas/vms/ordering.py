@@ -134,7 +134,7 @@ def order_vm(call: Call, *, kind: str = "vm", require_name: bool = True, order: 
         ssh_key_ids=ssh_key_ids,
         sealed=seal_secrets(call, body),
     )
-    return save_vm(call.database, deploy(vm, call.now), call.now, call.settings.seed, is_new=True)
+    return save_vm(call.database, deploy(vm, call.now), call.now, is_new=True)
 
 
 def seal_secrets(call: Call, body: Fields) -> str | None:

@@ -138,7 +138,7 @@ def find_vm(call: Call) -> Vm:
 
 
 def _save(call: Call, vm: Vm) -> Answer:
-    return Answer(_render(call, save_vm(call.database, vm, call.now, call.settings.seed)))
+    return Answer(_render(call, save_vm(call.database, vm, call.now)))
 
 
 def _render(call: Call, vm: Vm) -> dict[str, object]:
