@@ -31,12 +31,18 @@ class Principal:
     roles: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Organization → role of a user."""
     user_id: str | None = None
+    """The user of the session, or the owner of a personal key."""
     session_id: str | None = None
     key: ApiKey | None = None
 
     @property
     def scopes(self) -> tuple[str, ...]:
         return self.grants.get(self.org_id, ())
+
+    @property
+    def responsible_user_id(self) -> str | None:
+        """The user of the session, or the one who made the key."""
+        return self.key.created_by if self.key else self.user_id
 
     @property
     def actor(self) -> str:

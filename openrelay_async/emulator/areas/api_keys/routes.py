@@ -40,8 +40,8 @@ def create_key(call: Call) -> Answer:
     expires_at = decide_expiry(body.optional_integer("expiresInSeconds"), call.now)
     _check_lifetime(call, expires_at)
     kind = body.text("kind") or "legacy"
+    owner = call.principal.user_id or call.principal.responsible_user_id
     key = new_token(call.settings.key_prefix)
-    maker = call.principal.key
     record = ApiKey(
         id=call.new_id("key_"),
         org_id=call.org_id,
@@ -50,9 +50,9 @@ def create_key(call: Call) -> Answer:
         prefix=visible_prefix(key),
         scopes=scopes,
         created_at=call.now,
-        created_by=maker.created_by if maker else call.principal.user_id,
+        created_by=call.principal.responsible_user_id,
         kind=kind,
-        owner_user_id=_owner(call) if kind == "personal" else None,
+        owner_user_id=owner if kind == "personal" else None,
         note=body.optional_text("note") or None,
         budget=read_budget(body),
         restrictions=restrictions,
@@ -95,11 +95,6 @@ def _check_lifetime(call: Call, expires_at: float | None) -> None:
     days = longest_key_life(call.database, call.org_id)
     if days and (expires_at is None or expires_at > call.now + days * 86400):
         raise bad_request("expiresInSeconds", f"the organization lets keys live for {days} days at most")
-
-
-def _owner(call: Call) -> str | None:
-    maker = call.principal.key
-    return (maker.owner_user_id or maker.created_by) if maker else call.principal.user_id
 
 
 def list_keys(call: Call) -> Answer:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import attrs
 
-from openrelay_async.emulator.answers import Answer, bad_request, moment, rfc3339, without_absent
+from openrelay_async.emulator.answers import Answer, bad_request, moment, page_answer, rfc3339, without_absent
 from openrelay_async.emulator.areas.billing.ledger import require_credit
 from openrelay_async.emulator.areas.catalog.routes import render_model
 from openrelay_async.emulator.areas.catalog.rules import LARGEST_DISK, PLACES, SMALLEST_DISK, TIERS
@@ -83,8 +81,7 @@ def _order_replicas(call: Call, cluster: Cluster, count: int) -> list[Replica]:
 
 def list_clusters(call: Call) -> Answer:
     clusters, cursor = call.page(CLUSTERS, org_id=call.org_id)
-    items = [_render(cluster, call.now) for cluster in clusters]
-    return Answer({"items": items, "nextCursor": cursor} if cursor else {"items": items})
+    return page_answer([_render(cluster, call.now) for cluster in clusters], cursor)
 
 
 def get_cluster(call: Call) -> Answer:
@@ -94,7 +91,7 @@ def get_cluster(call: Call) -> Answer:
 def get_detail(call: Call) -> Answer:
     cluster = _find(call)
     kind = call.settings.fleet.kind(cluster.gpu_model_id) if cluster.gpu_model_id else None
-    secrets = cast("dict[str, object]", call.database.vault.unseal(cluster.sealed)) if cluster.sealed else {}
+    secrets = call.database.vault.unseal(cluster.sealed)
     summary = _render(cluster, call.now)
     summary.pop("activeReplicas", None)
     detail = {

@@ -38,8 +38,8 @@ def add_member(call: Call) -> Answer:
         raise conflict("is a member already", "ALREADY_MEMBER")
     for invite in INVITES.find(call.database, org_id=call.org_id, email=email):
         INVITES.delete(call.database, invite)  # a new invite replaces the old one
-    actor = call.principal.key.created_by if call.principal.key else call.principal.user_id
-    invite = Invite(call.new_id("inv_"), call.org_id, email, role, call.now, actor, role_id)
+    inviter = call.principal.responsible_user_id
+    invite = Invite(call.new_id("inv_"), call.org_id, email, role, call.now, inviter, role_id)
     INVITES.insert(call.database, invite)
     call.audit("member.invited", "member", user.id, after=role)
     return Answer(_render_invited(call, invite))

@@ -56,7 +56,7 @@ def initiate(call: Call) -> Answer:
         resource_id=resource.id,
         resource_name=resource.name,
         created_at=call.now,
-        initiated_by=_who(call),
+        initiated_by=call.principal.responsible_user_id,
         note=body.optional_text("note") or None,
     )
     TRANSFERS.insert(call.database, transfer)
@@ -102,7 +102,8 @@ def cancel(call: Call) -> Answer:
 
 
 def _respond(call: Call, transfer: Transfer, state: str) -> Answer:
-    changed = attrs.evolve(transfer, state=state, responded_at=call.now, responded_by=_who(call))
+    who = call.principal.responsible_user_id
+    changed = attrs.evolve(transfer, state=state, responded_at=call.now, responded_by=who)
     TRANSFERS.update(call.database, changed)
     for org_id in (transfer.org_id, transfer.target_org_id):
         call.audit(f"transfer.{state}", transfer.resource_type, transfer.resource_id, org_id=org_id)
@@ -144,11 +145,6 @@ def list_targets(call: Call) -> Answer:
     """The organizations of the user: others can be named by their slug, too."""
     found = [ORGANIZATIONS.get(call.database, org_id) for org_id in call.principal.grants]
     return Answer([{"id": item.id, "name": item.name, "slug": item.slug} for item in found if item])
-
-
-def _who(call: Call) -> str | None:
-    key = call.principal.key
-    return key.created_by if key else call.principal.user_id
 
 
 def _common(transfer: Transfer, now: float) -> dict[str, object]:
