@@ -16,14 +16,10 @@ from openrelay_async.emulator.answers import (
 from openrelay_async.emulator.areas.account.founding import visible_prefix
 from openrelay_async.emulator.areas.api_keys.rules import decide_expiry, decide_scopes
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
-from openrelay_async.emulator.areas.api_keys.terms import (
-    check_permissions,
-    limit_to,
-    read_budget,
-    read_restrictions,
-)
+from openrelay_async.emulator.areas.api_keys.terms import limit_to, read_budget, read_restrictions
 from openrelay_async.emulator.areas.roles.storage import longest_key_life
 from openrelay_async.emulator.call import Call
+from openrelay_async.emulator.scopes import check_permissions
 from openrelay_async.emulator.secrets import hash_token, new_token
 
 
@@ -86,8 +82,8 @@ def _read_limits(call: Call) -> dict[str, list[str]] | None:
     body, maker = call.body, call.principal.key
     restrictions = read_restrictions(body)
     if "permissions" in body:
-        check_permissions(body.texts("permissions"), "permissions")
-        restrictions = {**(restrictions or {}), "permissions": body.texts("permissions")}
+        permissions = check_permissions(body.texts("permissions"), "permissions")
+        restrictions = {**(restrictions or {}), "permissions": permissions}
     return limit_to(restrictions, maker.restrictions if maker else None)
 
 

@@ -17,12 +17,13 @@ from openrelay_async.emulator.areas.kubernetes.storage import (
     NodePool,
 )
 from openrelay_async.emulator.call import Call
+from openrelay_async.emulator.fields import check_label
 from openrelay_async.emulator.lifecycle import begin, changed_at, status_at, then
 
 
 def create_cluster(call: Call) -> Answer:
     body = call.body
-    name = rules.check_name(body.text("name"))
+    name = check_label(body.text("name"), "name")
     location = body.text("locationId")
     if location not in [place.id for place in PLACES]:
         raise bad_request("locationId", "is no location of the catalog")

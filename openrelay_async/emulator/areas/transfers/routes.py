@@ -18,7 +18,7 @@ from openrelay_async.emulator.answers import (
 from openrelay_async.emulator.areas.account.storage import ORGANIZATIONS
 from openrelay_async.emulator.areas.clusters.rules import cluster_status
 from openrelay_async.emulator.areas.clusters.storage import Cluster
-from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
+from openrelay_async.emulator.areas.ssh_keys.storage import choose_ssh_keys
 from openrelay_async.emulator.areas.transfers.handover import find_resource, hand_over_cluster, hand_over_vm
 from openrelay_async.emulator.areas.transfers.storage import TRANSFERS, Transfer
 from openrelay_async.emulator.areas.vms.storage import Vm
@@ -79,18 +79,11 @@ def accept(call: Call) -> Answer:
     if isinstance(resource, Cluster):
         hand_over_cluster(call.database, resource, target, transfer.id, call.now)
     else:
-        ids = _read_ssh_keys(call, target)
+        ids = choose_ssh_keys(
+            call.database, call.body.texts("sshKeyIds"), target, owner="the organization that accepts"
+        )
         hand_over_vm(call.database, resource, target, ids, transfer.id, call.now)
     return _respond(call, transfer, "accepted")
-
-
-def _read_ssh_keys(call: Call, target: str) -> list[str]:
-    ids = call.body.texts("sshKeyIds")
-    for index, key_id in enumerate(ids):
-        key = SSH_KEYS.get(call.database, key_id)
-        if key is None or key.org_id != target:
-            raise bad_request(f"sshKeyIds[{index}]", "is no SSH key of the organization that accepts")
-    return list(dict.fromkeys(ids))
 
 
 def reject(call: Call) -> Answer:
