@@ -17,6 +17,7 @@ class User:
     avatar_url: str | None = None
     password_salt: str | None = None
     password_hash: str | None = None
+    """Unused, like the salt: they stay because the users in files of this schema version have them."""
 
 
 @attrs.frozen

@@ -94,7 +94,6 @@ def get_node(call: Call) -> Answer:
 
 def delete_node(call: Call) -> Answer:
     pool, node = _find_node(call)
-    _ = call.query
     remove(call.database, pool, {node.id}, call.now)
     return Answer({"id": node.id, "status": "removing"}, status=202)
 

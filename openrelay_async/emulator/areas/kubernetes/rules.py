@@ -28,6 +28,7 @@ class NodeRecord:
 
     id: str
     host_id: str
+    """The node of the fleet that it stands on. Unused: it stays because the pools in files have it."""
     created_at: float
     registered_at: float
     removed_at: float | None = None
