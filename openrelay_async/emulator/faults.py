@@ -92,8 +92,6 @@ class FaultPlan:
                 )
         self._faults.extend((fault, []) for fault in faults)
 
-    append = add
-
     def clear(self) -> None:
         """Forget the faults, and count calls from 1 again."""
         self._faults.clear()
