@@ -13,8 +13,8 @@ from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
 from openrelay_async.emulator.areas.roles.storage import GUARDRAILS, ROLES
 from openrelay_async.emulator.operations import Operation
 from openrelay_async.emulator.scopes import ROLE_SCOPES, is_in_ranges, scopes_of
-from openrelay_async.emulator.secrets import hash_token
 from openrelay_async.emulator.storage import Database
+from openrelay_async.emulator.vault import hash_token
 from openrelay_async.scope_rules import allows
 
 

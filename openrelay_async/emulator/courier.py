@@ -15,9 +15,9 @@ from openrelay_async.clock import Clock
 from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
 from openrelay_async.emulator.areas.webhooks.dispatch import Parcel, fan_out, list_parcels, record_attempt
 from openrelay_async.emulator.areas.webhooks.storage import next_delivery_due
+from openrelay_async.emulator.clocks import waits_by_itself
 from openrelay_async.emulator.events import next_event_due
 from openrelay_async.emulator.storage import Database
-from openrelay_async.emulator.time import waits_by_itself
 
 logger = logging.getLogger("openrelay_async.emulator")
 

@@ -18,6 +18,7 @@ from openrelay_async.emulator.areas.account.founding import (
 from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, Delivery
 from openrelay_async.emulator.arguments import find_text_problem, require
 from openrelay_async.emulator.call import Settings
+from openrelay_async.emulator.clocks import FastClock, TurnedClock
 from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
 from openrelay_async.emulator.fleet import Fleet
 from openrelay_async.emulator.modelled import list_tables
@@ -34,7 +35,6 @@ from openrelay_async.emulator.scripting import add_runner_job, enroll_node, move
 from openrelay_async.emulator.seen import SeenRequest
 from openrelay_async.emulator.storage import Database, EmulatorError
 from openrelay_async.emulator.threads import run_in_thread
-from openrelay_async.emulator.time import FastClock, TurnedClock
 from openrelay_async.redaction import Secret
 
 if TYPE_CHECKING:

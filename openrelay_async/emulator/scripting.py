@@ -22,8 +22,8 @@ from openrelay_async.emulator.arguments import (
     find_time_problem,
     require,
 )
-from openrelay_async.emulator.secrets import hash_token
 from openrelay_async.emulator.storage import Database, EmulatorError
+from openrelay_async.emulator.vault import hash_token
 
 _MOST_GPUS = 1_000
 

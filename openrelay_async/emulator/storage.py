@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import orjson
 
-from openrelay_async.emulator.secrets import Vault, load_master_key
+from openrelay_async.emulator.vault import Vault, load_master_key
 
 # "ORLY" in the file's header tells our files from others'.
 APPLICATION_ID = 0x4F524C59

@@ -10,8 +10,8 @@ from openrelay_async.emulator.answers import Refusal
 from openrelay_async.emulator.areas.account.founding import open_session
 from openrelay_async.emulator.areas.account.storage import SESSIONS
 from openrelay_async.emulator.authentication import NOBODY, Principal, authenticate
-from openrelay_async.emulator.secrets import hash_token
 from openrelay_async.emulator.storage import Database
+from openrelay_async.emulator.vault import hash_token
 
 LASTING = 3600
 """Seconds on the user's watch, whatever the speed of the emulator."""

@@ -14,7 +14,7 @@ from openrelay_async.emulator.areas.account.storage import (
     DeviceLogin,
 )
 from openrelay_async.emulator.call import Call
-from openrelay_async.emulator.secrets import hash_token, new_token
+from openrelay_async.emulator.vault import hash_token, new_token
 
 EXPIRES = 600
 INTERVAL = 5

@@ -20,8 +20,8 @@ from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
 from openrelay_async.emulator.areas.billing.ledger import open_account
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.scopes import ALL_SCOPES
-from openrelay_async.emulator.secrets import hash_token, new_token
 from openrelay_async.emulator.storage import Database
+from openrelay_async.emulator.vault import hash_token, new_token
 
 SESSION_SECONDS = 12 * 3600.0
 

@@ -20,7 +20,7 @@ from openrelay_async.emulator.areas.api_keys.terms import limit_to, read_budget,
 from openrelay_async.emulator.areas.roles.storage import longest_key_life
 from openrelay_async.emulator.call import Call
 from openrelay_async.emulator.scopes import check_permissions
-from openrelay_async.emulator.secrets import hash_token, new_token
+from openrelay_async.emulator.vault import hash_token, new_token
 
 
 def create_key(call: Call) -> Answer:
