@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from openrelay_async.emulator.areas.account.founding import FoundedOrganization
     from openrelay_async.emulator.areas.webhooks.storage import Delivery
+    from openrelay_async.emulator.clocks import FastClock, TurnedClock
     from openrelay_async.emulator.embedding import Emulator
     from openrelay_async.emulator.faults import Fault, FaultPlan
     from openrelay_async.emulator.seen import SeenRequest
     from openrelay_async.emulator.storage import EmulatorError
-    from openrelay_async.emulator.time import FastClock, TurnedClock
 
 __all__ = [
     "Delivery",
@@ -34,12 +34,12 @@ _PLACES = {
     "Delivery": "areas.webhooks.storage",
     "Emulator": "embedding",
     "EmulatorError": "storage",
-    "FastClock": "time",
+    "FastClock": "clocks",
     "Fault": "faults",
     "FaultPlan": "faults",
     "FoundedOrganization": "areas.account.founding",
     "SeenRequest": "seen",
-    "TurnedClock": "time",
+    "TurnedClock": "clocks",
 }
 
 

@@ -24,6 +24,11 @@ class Answer:
 NO_CONTENT = Answer(status=204)
 
 
+def page_answer(items: list[dict[str, object]], cursor: str | None) -> Answer:
+    """A page of a list, and where the next one begins; the last page has no cursor."""
+    return Answer(without_absent({"items": items, "nextCursor": cursor}))
+
+
 class Refusal(Exception):  # noqa: N818 - an outcome of the rules, not a mistake
     """The request is refused: the transaction is rolled back, and the error body tells why."""
 

@@ -11,11 +11,11 @@ from openrelay_async.emulator.answers import Refusal
 from openrelay_async.emulator.areas.account.storage import MEMBERSHIPS, SESSIONS, Session
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
 from openrelay_async.emulator.areas.roles.storage import GUARDRAILS, ROLES
-from openrelay_async.emulator.generated.routes import OPERATIONS
 from openrelay_async.emulator.operations import Operation
-from openrelay_async.emulator.scopes import ROLE_SCOPES, allows, is_in_ranges, scopes_of
-from openrelay_async.emulator.secrets import hash_token
+from openrelay_async.emulator.scopes import ROLE_SCOPES, is_in_ranges, scopes_of
 from openrelay_async.emulator.storage import Database
+from openrelay_async.emulator.vault import hash_token
+from openrelay_async.scope_rules import allows
 
 
 @attrs.frozen
@@ -31,12 +31,18 @@ class Principal:
     roles: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Organization → role of a user."""
     user_id: str | None = None
+    """The user of the session, or the owner of a personal key."""
     session_id: str | None = None
     key: ApiKey | None = None
 
     @property
     def scopes(self) -> tuple[str, ...]:
         return self.grants.get(self.org_id, ())
+
+    @property
+    def responsible_user_id(self) -> str | None:
+        """The user of the session, or the one who made the key."""
+        return self.key.created_by if self.key else self.user_id
 
     @property
     def actor(self) -> str:
@@ -89,7 +95,7 @@ def _accept_session(database: Database, session: Session) -> Principal:
         grants[membership.org_id] = ROLE_SCOPES.get(membership.role, ())
         custom = ROLES.get(database, membership.role_id) if membership.role_id else None
         if custom is not None:
-            grants[membership.org_id] = scopes_of(custom.permissions, OPERATIONS)
+            grants[membership.org_id] = scopes_of(custom.permissions)
             permissions[membership.org_id] = tuple(custom.permissions)
     org_id = session.org_id if session.org_id in grants else next(iter(grants), "")
     return Principal(org_id, grants, permissions, roles, session.user_id, session.id)
@@ -150,10 +156,7 @@ def _check_guardrails(
     database: Database, operation: Operation, principal: Principal, org_id: str, source_ip: str | None
 ) -> None:
     for policy in GUARDRAILS.find(database, org_id=org_id):
-        applies = policy.guardrail == "everyone_networks" or (
-            policy.guardrail == "key_networks" and principal.key is not None
-        )
-        if policy.enabled and applies and not is_in_ranges(source_ip, policy.ip_ranges):
+        if policy.shuts_out(source_ip, with_key=principal.key is not None):
             refusal = _forbidden(operation, "the organization does not allow this address", "org_policy")
             refusal.details["policies"] = [policy.id]
             raise refusal

@@ -29,7 +29,6 @@ class Settings:
     """What an emulator was started with and handlers have to know."""
 
     generation: str = "both"
-    seed: int = 0
     fleet: Fleet = attrs.field(factory=Fleet)
     credit_cents: int = 10_000_000
     """What a new organization begins with."""
@@ -99,7 +98,7 @@ class Call:
             _ = self.body
 
     def new_id(self, prefix: str) -> str:
-        return self.database.new_id(prefix, self.settings.seed)
+        return self.database.new_id(prefix)
 
     def require(self, collection: Collection[R], id: str, what: str) -> R:
         """The record with this id.

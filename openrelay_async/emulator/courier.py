@@ -15,9 +15,9 @@ from openrelay_async.clock import Clock
 from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
 from openrelay_async.emulator.areas.webhooks.dispatch import Parcel, fan_out, list_parcels, record_attempt
 from openrelay_async.emulator.areas.webhooks.storage import next_delivery_due
+from openrelay_async.emulator.clocks import waits_by_itself
 from openrelay_async.emulator.events import next_event_due
 from openrelay_async.emulator.storage import Database
-from openrelay_async.emulator.time import waits_by_itself
 
 logger = logging.getLogger("openrelay_async.emulator")
 
@@ -31,10 +31,9 @@ _LOOK_AGAIN = 0.05
 class Courier:
     """Delivers to webhooks as time goes by."""
 
-    def __init__(self, database: Database, clock: Clock, seed: int, watch: BillingWatch) -> None:
+    def __init__(self, database: Database, clock: Clock, watch: BillingWatch) -> None:
         self._database = database
         self._clock = clock
-        self._seed = seed
         self._watch = watch
         self._news = asyncio.Event()
         self._busy = asyncio.Lock()
@@ -103,7 +102,7 @@ class Courier:
             due = next_event_due(self._database)
             if due is not None and due <= now:
                 with self._database.transaction():
-                    fan_out(self._database, now, self._seed)
+                    fan_out(self._database, now)
             parcels = list_parcels(self._database, now)[:_AT_ONCE]
             await asyncio.gather(*(self._attempt(parcel) for parcel in parcels))
             return bool(parcels)
@@ -121,12 +120,7 @@ class Courier:
             error = f"could not be delivered: {type(failure).__name__}"
         with self._database.transaction():
             record_attempt(
-                self._database,
-                parcel.delivery,
-                self._clock.wall(),
-                self._seed,
-                status_code=status_code,
-                error=error,
+                self._database, parcel.delivery, self._clock.wall(), status_code=status_code, error=error
             )
 
     async def _post(self, parcel: Parcel) -> int:

@@ -7,7 +7,7 @@ import binascii
 import hmac
 
 from openrelay_async.emulator.answers import Refusal
-from openrelay_async.emulator.secrets import Vault
+from openrelay_async.emulator.vault import Vault
 
 _TAG = 12
 

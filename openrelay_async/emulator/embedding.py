@@ -18,6 +18,7 @@ from openrelay_async.emulator.areas.account.founding import (
 from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, Delivery
 from openrelay_async.emulator.arguments import find_text_problem, require
 from openrelay_async.emulator.call import Settings
+from openrelay_async.emulator.clocks import FastClock, TurnedClock
 from openrelay_async.emulator.faults import Fault, FaultPlan, RateLimit
 from openrelay_async.emulator.fleet import Fleet
 from openrelay_async.emulator.modelled import list_tables
@@ -34,7 +35,6 @@ from openrelay_async.emulator.scripting import add_runner_job, enroll_node, move
 from openrelay_async.emulator.seen import SeenRequest
 from openrelay_async.emulator.storage import Database, EmulatorError
 from openrelay_async.emulator.threads import run_in_thread
-from openrelay_async.emulator.time import FastClock, TurnedClock
 from openrelay_async.redaction import Secret
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class Emulator:
         check_entrances(dashboard, control, password)
         self.faults = FaultPlan(faults)
         """What goes wrong: `emulator.faults.add(Fault(...))`, `.clear()`."""
-        self._settings = Settings(generation, seed, Fleet({} if fleet is None else fleet), credit_cents)
+        self._settings = Settings(generation, Fleet({} if fleet is None else fleet), credit_cents)
+        self._seed = seed
         self._host, self._port, self._speed, self._clock = host, port, speed, clock
         self._rate_limit = RateLimit(rate_limit) if rate_limit is not None else None
         self._organization = organization
@@ -129,7 +130,7 @@ class Emulator:
             raise EmulatorError("this emulator is running already")
         from openrelay_async.emulator.running import run  # aiohttp.web takes 0.2 s to load
 
-        database = Database(self._db, list_tables())
+        database = Database(self._db, list_tables(), seed=self._seed)
         try:
             if self._clock is None:
                 last = float(database.read_meta("time") or 0.0)
@@ -159,7 +160,7 @@ class Emulator:
             self._found(database, now)
             return
         self._org_id = owner.org_id
-        self._session_token = Secret(open_session(database, self._settings, owner, now))
+        self._session_token = Secret(open_session(database, owner.id, owner.org_id, now))
 
     def _found(self, database: Database, now: float) -> FoundedOrganization:
         founded = found_organization(database, self._settings, self._organization, now)
@@ -275,7 +276,7 @@ class Emulator:
     def open_session(self, email: str) -> str:
         """A session token of the user with this e-mail address, who is made if there is none."""
         require("email", find_text_problem(email, what="an e-mail address"))
-        return self._change(lambda database, now: sign_in(database, self._settings, email, now))
+        return self._change(lambda database, now: sign_in(database, email, now))
 
     def sign_in(self, email: str, password: str) -> str:
         """`open_session`, for who knows the password that was given at the start.
@@ -310,9 +311,7 @@ class Emulator:
 
     def move_vm(self, vm_id: str, status: str, *, reason: str | None = None, after: float = 0.0) -> None:
         """Let a VM come into `status` in `after` seconds, such as `failed` or `interrupted`."""
-        self._change(
-            lambda database, now: move_vm(database, vm_id, status, reason, after, now, self._settings.seed)
-        )
+        self._change(lambda database, now: move_vm(database, vm_id, status, reason, after, now))
 
     def add_runner_job(
         self,
@@ -324,27 +323,21 @@ class Emulator:
         fails: bool = False,
     ) -> str:
         """Let a job come in from GitHub, and end `lasting` seconds after it began to run; its id."""
-        seed = self._settings.seed
         return self._change(
             lambda database, now: add_runner_job(
-                database, pool_id, repository, size, lasting, now, seed, fails=fails
+                database, pool_id, repository, size, lasting, now, fails=fails
             )
         )
 
     def enroll_node(self, token: str, *, gpu_model_id: str = "rtx-4090", gpus: int = 8) -> str:
         """Let a machine come with a provisioning token; the id of the provider's new node."""
-        seed = self._settings.seed
-        return self._change(lambda database, now: enroll_node(database, token, gpu_model_id, gpus, now, seed))
+        return self._change(lambda database, now: enroll_node(database, token, gpu_model_id, gpus, now))
 
     def sicken_replica(
         self, cluster_id: str, index: int = 0, *, after: float = 0.0, lasting: float | None = None
     ) -> None:
         """Let a replica be unhealthy, and its cluster degraded, in `after` seconds, for `lasting` seconds."""
-        self._change(
-            lambda database, now: sicken_replica(
-                database, cluster_id, index, after, lasting, now, self._settings.seed
-            )
-        )
+        self._change(lambda database, now: sicken_replica(database, cluster_id, index, after, lasting, now))
 
     def _change(self, change: Callable[[Database, float], T]) -> T:
         return self._require_running().change(change)

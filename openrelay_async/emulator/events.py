@@ -42,7 +42,7 @@ class Event:
 
 
 def plan_events(
-    database: Database, org_id: str, subject: str, planned: Iterable[Planned], now: float, seed: int
+    database: Database, org_id: str, subject: str, planned: Iterable[Planned], now: float
 ) -> None:
     """Replace what is still to come of `subject`; what is past stays as it was."""
     known = {
@@ -54,7 +54,7 @@ def plan_events(
         # A past entry of a timeline that is not known was past before this event existed in the plan.
         if event.due < now or event.key in known:
             continue
-        values = (database.new_id("evt_", seed), org_id, subject, event.key, event.type, event.due)
+        values = (database.new_id("evt_"), org_id, subject, event.key, event.type, event.due)
         statement = (
             "INSERT INTO events (id, org_id, subject, key, type, due, data) VALUES (?, ?, ?, ?, ?, ?, ?)"
         )

@@ -33,11 +33,15 @@ class Fault:
     operation: str = attrs.field(default="*", validator=_check)
     """Operation id such as `createVm`; `*` is any, control endpoints excepted."""
     call: int | None = attrs.field(default=None, validator=_check)
+    """Number of the first request that it hits, from 1; None is the next one."""
     times: int | None = attrs.field(default=1, validator=_check)
     """How many requests; None is all from then on."""
     status: int | None = attrs.field(default=None, validator=_check)
+    """HTTP status of the error that is answered instead of doing anything; None is no error."""
     code: str | None = attrs.field(default=None, validator=_check)
+    """Code in the error's body, such as `INSUFFICIENT_GPU_CAPACITY`; None leaves it out."""
     message: str | None = attrs.field(default=None, validator=_check)
+    """Message in the error's body; None is one that says that the fault was asked for."""
     retry_after: float | str | None = attrs.field(default=None, validator=_check)
     """Seconds, or any text for the header."""
     delay: float = attrs.field(default=0.0, validator=_check)
@@ -47,6 +51,9 @@ class Fault:
     reset: Literal["before", "after"] | None = attrs.field(default=None, validator=_check)
     """A TCP reset: before anything was done, or after the commit, instead of the answer."""
     body: Literal["truncated", "garbage", "slow"] | None = attrs.field(default=None, validator=_check)
+    """What happens to the answer's body: half of it and then the end, bytes that are no JSON, or all of it
+    in pieces that take `delay` seconds together (1 unless given).
+    """
 
     def __attrs_post_init__(self) -> None:
         missing = find_missing_status(attrs.asdict(self))
@@ -84,8 +91,6 @@ class FaultPlan:
                     f"not {type(fault).__name__}"
                 )
         self._faults.extend((fault, []) for fault in faults)
-
-    append = add
 
     def clear(self) -> None:
         """Forget the faults, and count calls from 1 again."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import cast
 
 from openrelay_async.emulator.answers import bad_request
 
 _LONGEST_NAME = 255
+
+
+def check_label(text: str, field: str) -> str:
+    """Raise 400 unless this is a label, as slugs and names in Kubernetes are (RFC 1123 section 2.1)."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise bad_request(field, "must have 1 to 63 lower-case letters, digits and inner hyphens")
+    return text
 
 
 class Fields:

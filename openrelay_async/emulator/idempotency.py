@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import orjson
@@ -22,8 +22,8 @@ TABLES = (
 )
 
 
-def create_once(call: Call, key: str | None, make: Callable[[], str]) -> tuple[str, bool]:
-    """The id of what was created under `key`, and whether that was in an earlier request.
+def create_once(call: Call, key: str | None, make: Callable[[], str]) -> tuple[str, Mapping[str, str]]:
+    """The id of what was created under `key`, and headers that say so if that was in an earlier request.
 
     The id is written in the same transaction as the resource: a key whose request failed is free again.
     Keys are remembered for 24 hours, for each organization and operation.
@@ -32,7 +32,7 @@ def create_once(call: Call, key: str | None, make: Callable[[], str]) -> tuple[s
         Refusal: 409 `IDEMPOTENCY_KEY_REUSED` if the body differs.
     """
     if key is None:
-        return make(), False
+        return make(), {}
     place = (call.org_id, call.operation.id, key)
     # Keyed, because a body may hold secrets that could be guessed from a plain hash.
     canonical = orjson.dumps(dict(call.body.raw), option=orjson.OPT_SORT_KEYS).decode()
@@ -44,9 +44,9 @@ def create_once(call: Call, key: str | None, make: Callable[[], str]) -> tuple[s
     if row is not None:
         if row[0] != body:
             raise conflict("this idempotency key was used with another body", "IDEMPOTENCY_KEY_REUSED")
-        return str(row[1]), True
+        return str(row[1]), {"Idempotent-Replayed": "true"}
     resource_id = make()
     call.database.execute(
         "INSERT INTO idempotency VALUES (?, ?, ?, ?, ?, ?)", (*place, body, resource_id, call.now)
     )
-    return resource_id, False
+    return resource_id, {}

@@ -7,7 +7,7 @@ import os
 
 from openrelay_async.emulator.answers import Refusal, bad_request
 from openrelay_async.emulator.arguments import find_text_problem
-from openrelay_async.emulator.secrets import hash_password
+from openrelay_async.emulator.vault import hash_password
 
 
 class Password:

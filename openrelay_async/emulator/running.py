@@ -16,6 +16,7 @@ import attrs
 from openrelay_async.clock import Clock
 from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
 from openrelay_async.emulator.call import Settings
+from openrelay_async.emulator.clocks import TurnedClock
 from openrelay_async.emulator.control import Control, Operated
 from openrelay_async.emulator.courier import Courier
 from openrelay_async.emulator.faults import FaultPlan, RateLimit
@@ -23,7 +24,6 @@ from openrelay_async.emulator.seen import SeenRequest
 from openrelay_async.emulator.server import Server
 from openrelay_async.emulator.service import Service
 from openrelay_async.emulator.storage import Database
-from openrelay_async.emulator.time import TurnedClock
 
 T = TypeVar("T")
 
@@ -102,8 +102,8 @@ async def run(
     with database.transaction():
         settle(database, clock.wall())
     seen_until = float(database.read_meta("time") or clock.wall())
-    watch = BillingWatch(database, settings.seed, seen_until)
-    courier = Courier(database, clock, settings.seed, watch)
+    watch = BillingWatch(database, seen_until)
+    courier = Courier(database, clock, watch)
     service = Service(database, clock, settings, faults, rate_limit, watch=watch, on_commit=courier.notify)
     dashboard = None
     if has_dashboard:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Iterable, Mapping
 
-from openrelay_async.emulator.operations import Operation
+from openrelay_async.emulator.answers import bad_request
+from openrelay_async.emulator.generated.routes import OPERATIONS
+from openrelay_async.scope_rules import allows
 
 ALL_SCOPES = (
     "billing:read",
@@ -31,13 +33,6 @@ ROLE_SCOPES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def allows(granted: Iterable[str], scope: str) -> bool:
-    """Do these scopes include `scope`?"""
-    held = tuple(granted)
-    area, _, access = scope.partition(":")
-    return scope in held or (access == "read" and f"{area}:write" in held)
-
-
 def find_unknown(scopes: Iterable[str]) -> list[str]:
     """Those that no key can have."""
     return [scope for scope in scopes if scope not in ALL_SCOPES]
@@ -49,10 +44,10 @@ def find_escalation(granted: Iterable[str], wanted: Iterable[str]) -> list[str]:
     return [scope for scope in wanted if not allows(held, scope)]
 
 
-def scopes_of(permissions: Collection[str], operations: Iterable[Operation]) -> tuple[str, ...]:
+def scopes_of(permissions: Collection[str]) -> tuple[str, ...]:
     """The scopes that these permissions amount to: those whose every operation is permitted."""
     needed: dict[str, set[str | None]] = {}
-    for operation in operations:
+    for operation in OPERATIONS:
         if operation.scope is not None:
             needed.setdefault(operation.scope, set()).add(operation.permission)
     return tuple(
@@ -60,9 +55,31 @@ def scopes_of(permissions: Collection[str], operations: Iterable[Operation]) -> 
     )
 
 
-def list_permissions(operations: Iterable[Operation]) -> list[str]:
+def list_permissions() -> list[str]:
     """Every permission that an operation asks for."""
-    return sorted({operation.permission for operation in operations if operation.permission})
+    return sorted({operation.permission for operation in OPERATIONS if operation.permission})
+
+
+def permissions_of(scopes: Iterable[str], *, with_session: bool) -> list[str]:
+    """The permissions that scopes amount to; without a session, those that need none."""
+    held = tuple(scopes)
+    found = {
+        operation.permission
+        for operation in OPERATIONS
+        if operation.permission
+        and (with_session or operation.security != "session")
+        and (operation.scope is None or allows(held, operation.scope))
+    }
+    return sorted(found)
+
+
+def check_permissions(permissions: list[str], field: str) -> list[str]:
+    """Raise 400 for a permission that no operation asks for."""
+    known = list_permissions()
+    for index, permission in enumerate(permissions):
+        if permission not in known:
+            raise bad_request(f"{field}[{index}]", "is no permission")
+    return permissions
 
 
 def is_range(text: str) -> bool:

@@ -22,14 +22,14 @@ from openrelay_async.emulator.arguments import (
     find_time_problem,
     require,
 )
-from openrelay_async.emulator.secrets import hash_token
 from openrelay_async.emulator.storage import Database, EmulatorError
+from openrelay_async.emulator.vault import hash_token
 
 _MOST_GPUS = 1_000
 
 
 def move_vm(
-    database: Database, vm_id: str, status: str, reason: str | None, after: float, now: float, seed: int
+    database: Database, vm_id: str, status: str, reason: str | None, after: float, now: float
 ) -> None:
     """A VM or pod comes into `status` in `after` seconds. What was to come after that is dropped."""
     require("vm_id", find_text_problem(vm_id))
@@ -42,21 +42,13 @@ def move_vm(
     if vm is None:
         raise EmulatorError(f"there is no VM {vm_id}")
     # A real service may say a status that nobody has heard of: any text is accepted, for tests of that.
-    save_vm(database, vm_rules.move(vm, status, reason, at), now, seed)
+    save_vm(database, vm_rules.move(vm, status, reason, at), now)
     if status in ("failed", "terminated", "stopped"):
         release(database, vm_id, at)
 
 
 def add_runner_job(
-    database: Database,
-    pool_id: str,
-    repository: str,
-    size: str,
-    lasting: float,
-    now: float,
-    seed: int,
-    *,
-    fails: bool,
+    database: Database, pool_id: str, repository: str, size: str, lasting: float, now: float, *, fails: bool
 ) -> str:
     """A job comes in from GitHub; its id."""
     for name, value in (("pool_id", pool_id), ("repository", repository), ("size", size)):
@@ -68,13 +60,11 @@ def add_runner_job(
         raise EmulatorError(f"there is no runner pool {pool_id}, or no size {size}")
     cpus, ram = runner_rules.SIZES[size]
     timeline = runner_rules.job_timeline(now, lasting, fails=fails)
-    job = RunnerJob(
-        database.new_id("job_", seed), pool.org_id, pool.id, repository, size, cpus, ram, timeline
-    )
+    job = RunnerJob(database.new_id("job_"), pool.org_id, pool.id, repository, size, cpus, ram, timeline)
     return RUNNER_JOBS.insert(database, job).id
 
 
-def enroll_node(database: Database, token: str, gpu_model_id: str, gpus: int, now: float, seed: int) -> str:
+def enroll_node(database: Database, token: str, gpu_model_id: str, gpus: int, now: float) -> str:
     """A machine comes with a provisioning token, as its bootstrap script would let it; the id of the node."""
     require("token", find_text_problem(token))
     require("gpu_model_id", find_text_problem(gpu_model_id))
@@ -83,7 +73,7 @@ def enroll_node(database: Database, token: str, gpu_model_id: str, gpus: int, no
     if not found or provider_rules.token_status(found[0], now) != "active":
         raise EmulatorError("that is no good provisioning token")
     record = found[0]
-    node_id = database.new_id("node_", seed)
+    node_id = database.new_id("node_")
     node = ProviderNode(
         node_id, record.org_id, f"{node_id}.example", gpu_model_id, gpus, record.node_type, now
     )
@@ -94,13 +84,7 @@ def enroll_node(database: Database, token: str, gpu_model_id: str, gpus: int, no
 
 
 def sicken_replica(
-    database: Database,
-    cluster_id: str,
-    index: int,
-    after: float,
-    lasting: float | None,
-    now: float,
-    seed: int,
+    database: Database, cluster_id: str, index: int, after: float, lasting: float | None, now: float
 ) -> None:
     """A replica is unhealthy in `after` seconds."""
     require("cluster_id", find_text_problem(cluster_id))
@@ -113,4 +97,4 @@ def sicken_replica(
     if cluster is None or not 0 <= index < len(cluster.replicas):
         raise EmulatorError(f"there is no replica {index} of cluster {cluster_id}")
     until = None if lasting is None else since + lasting
-    save_cluster(database, cluster_rules.sicken(cluster, index, since, until), now, seed)
+    save_cluster(database, cluster_rules.sicken(cluster, index, since, until), now)

@@ -57,10 +57,10 @@ class Service:
         clock: Clock,
         settings: Settings,
         faults: FaultPlan,
-        rate_limit: RateLimit | None = None,
+        rate_limit: RateLimit | None,
         *,
-        watch: BillingWatch | None = None,
-        on_commit: Callable[[], None] = lambda: None,
+        watch: BillingWatch,
+        on_commit: Callable[[], None],
     ) -> None:
         self.database = database
         self.clock = clock
@@ -128,8 +128,7 @@ class Service:
         """
         operation = _operation_of(exchange)
         now = self.clock.wall()
-        if self._watch is not None:
-            self._watch.catch_up(now)
+        self._watch.catch_up(now)
         call = Call(
             operation=operation,
             request_id=exchange.request_id,
@@ -158,8 +157,7 @@ class Service:
             answer = handler(call)
             call.check()
             self._keep_time(now)
-        if self._watch is not None:
-            self._watch.refresh(now)
+        self._watch.refresh(now)
         self._on_commit()
         return answer
 

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import orjson
 
-from openrelay_async.emulator.secrets import Vault, load_master_key
+from openrelay_async.emulator.vault import Vault, load_master_key
 
 # "ORLY" in the file's header tells our files from others'.
 APPLICATION_ID = 0x4F524C59
@@ -37,8 +37,9 @@ class Database:
     which keeps the file whole.
     """
 
-    def __init__(self, path: str, tables: Iterable[str]) -> None:
+    def __init__(self, path: str, tables: Iterable[str], *, seed: int) -> None:
         self.path = path
+        self._seed = seed
         is_new = path == ":memory:" or not Path(path).exists() or Path(path).stat().st_size == 0
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
@@ -114,11 +115,11 @@ class Database:
             raise
         self.execute("COMMIT")
 
-    def new_id(self, prefix: str, seed: int) -> str:
-        """An id that the same seed gives again for the same sequence of events."""
+    def new_id(self, prefix: str) -> str:
+        """An id that the same `seed` gives again for the same sequence of events."""
         count = int(self.read_meta("ids") or 0) + 1
         self.write_meta("ids", str(count))
-        return prefix + hashlib.blake2b(f"{seed}:{count}".encode(), digest_size=10).hexdigest()
+        return prefix + hashlib.blake2b(f"{self._seed}:{count}".encode(), digest_size=10).hexdigest()
 
     def clear(self) -> None:
         """Forget everything but what `meta` knows of the file itself."""

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from openrelay_async.emulator import Emulator, FastClock, TurnedClock
-from openrelay_async.emulator.time import waits_by_itself
+from openrelay_async.emulator.clocks import waits_by_itself
 
 START = 1_800_000_000.0
 VM = {"name": "vm", "resourceSize": "small"}

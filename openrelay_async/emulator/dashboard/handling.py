@@ -195,7 +195,7 @@ class Dashboard:
             else first_of(form, "token").strip()
         )
         with database.transaction():
-            token = exchange_token(database, self._service.settings, given, now, self._lasting)
+            token = exchange_token(database, given, now, self._lasting)
             by_password = find_signed_in(database, given, now) if password else None
             if by_password is not None:
                 end(database, by_password, now)  # it was made for this alone, and would live longer

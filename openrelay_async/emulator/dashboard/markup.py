@@ -25,8 +25,7 @@ def element(tag: str, /, *children: Child, **attributes: str | bool | None) -> M
         tag: its name, a constant.
         children: texts, markup, lists of them; `None` is nothing.
         attributes: `class_`, `for_`, `data_key` become `class`, `for`, `data-key`; `True` is an attribute
-        without a
-            value, `None` and `False` are left out.
+            without a value, `None` and `False` are left out.
     """
     head = f"<{tag}{''.join(_attribute(key, value) for key, value in attributes.items())}>"
     if tag in _VOID:

@@ -7,11 +7,11 @@ import hmac
 import attrs
 
 from openrelay_async.emulator.answers import Refusal
-from openrelay_async.emulator.areas.account.storage import SESSIONS, Session
-from openrelay_async.emulator.authentication import Principal, authenticate
-from openrelay_async.emulator.call import Settings
-from openrelay_async.emulator.secrets import hash_token, new_token
+from openrelay_async.emulator.areas.account.founding import open_session
+from openrelay_async.emulator.areas.account.storage import SESSIONS
+from openrelay_async.emulator.authentication import NOBODY, Principal, authenticate
 from openrelay_async.emulator.storage import Database
+from openrelay_async.emulator.vault import hash_token
 
 LASTING = 3600
 """Seconds on the user's watch, whatever the speed of the emulator."""
@@ -46,14 +46,15 @@ def is_from_form(signed_in: SignedIn, proof: str) -> bool:
     return hmac.compare_digest(signed_in.csrf.encode(), proof.encode(errors="surrogateescape"))
 
 
-def exchange_token(
-    database: Database, settings: Settings, token: str, now: float, lasting: float
-) -> str | None:
+def exchange_token(database: Database, token: str, now: float, lasting: float) -> str | None:
     """A session of the dashboard's own for a session token: it is shorter, and signing out ends only it."""
     signed_in = find_signed_in(database, token, now)
-    if signed_in is None or signed_in.principal.user_id is None:
+    principal = signed_in.principal if signed_in else NOBODY
+    if principal.user_id is None:
         return None
-    return _open(database, settings, signed_in.principal.user_id, signed_in.principal.org_id, now, lasting)
+    return open_session(
+        database, principal.user_id, principal.org_id, now, lasting=lasting, device_name=_DEVICE
+    )
 
 
 def end(database: Database, signed_in: SignedIn, now: float) -> None:
@@ -61,20 +62,3 @@ def end(database: Database, signed_in: SignedIn, now: float) -> None:
     session = SESSIONS.get(database, signed_in.principal.session_id or "")
     if session is not None:
         SESSIONS.update(database, attrs.evolve(session, revoked_at=now))
-
-
-def _open(
-    database: Database, settings: Settings, user_id: str, org_id: str, now: float, lasting: float
-) -> str:
-    token = new_token("ors_")
-    session = Session(
-        id=database.new_id("ses_", settings.seed),
-        org_id=org_id,
-        user_id=user_id,
-        token_hash=hash_token(token),
-        created_at=now,
-        expires_at=now + lasting,
-        device_name=_DEVICE,
-    )
-    SESSIONS.insert(database, session)
-    return token

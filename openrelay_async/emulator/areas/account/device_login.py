@@ -14,7 +14,7 @@ from openrelay_async.emulator.areas.account.storage import (
     DeviceLogin,
 )
 from openrelay_async.emulator.call import Call
-from openrelay_async.emulator.secrets import hash_token, new_token
+from openrelay_async.emulator.vault import hash_token, new_token
 
 EXPIRES = 600
 INTERVAL = 5
@@ -78,8 +78,7 @@ def poll(call: Call) -> Answer:
     user = USERS.get(call.database, login.user_id or "")
     if user is None:
         raise Refusal(410, "the device code has expired", "expired_token")
-    acting = attrs.evolve(user, org_id=login.org_id)
-    token = open_session(call.database, call.settings, acting, call.now, device_name=login.device_name)
+    token = open_session(call.database, user.id, login.org_id, call.now, device_name=login.device_name)
     (session,) = SESSIONS.find(call.database, token_hash=hash_token(token))
     organization = ORGANIZATIONS.get(call.database, login.org_id)
     return Answer(

@@ -20,8 +20,8 @@ from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
 from openrelay_async.emulator.areas.billing.ledger import open_account
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.scopes import ALL_SCOPES
-from openrelay_async.emulator.secrets import hash_token, new_token
 from openrelay_async.emulator.storage import Database
+from openrelay_async.emulator.vault import hash_token, new_token
 
 SESSION_SECONDS = 12 * 3600.0
 
@@ -42,16 +42,16 @@ def found_organization(
 ) -> FoundedOrganization:
     """A new organization with an owner, a key with every scope, and a session."""
     slug = free_slug(database, name)
-    org_id = database.new_id("org_", settings.seed)
+    org_id = database.new_id("org_")
     owner_email = (email or f"owner@{slug}.example").lower()
-    user = User(database.new_id("usr_", settings.seed), org_id, owner_email, f"Owner of {name}")
+    user = User(database.new_id("usr_"), org_id, owner_email, f"Owner of {name}")
     ORGANIZATIONS.insert(database, Organization(org_id, name, slug, now, owner_email))
     USERS.insert(database, user)
-    membership = Membership(database.new_id("mem_", settings.seed), org_id, user.id, "owner", now)
+    membership = Membership(database.new_id("mem_"), org_id, user.id, "owner", now)
     MEMBERSHIPS.insert(database, membership)
     key = new_token(settings.key_prefix)
     record = ApiKey(
-        id=database.new_id("key_", settings.seed),
+        id=database.new_id("key_"),
         org_id=org_id,
         name="bootstrap",
         key_hash=hash_token(key),
@@ -61,8 +61,8 @@ def found_organization(
         created_by=user.id,
     )
     API_KEYS.insert(database, record)
-    open_account(database, settings.seed, org_id, settings.credit_cents, now)
-    token = open_session(database, settings, user, now)
+    open_account(database, org_id, settings.credit_cents, now)
+    token = open_session(database, user.id, org_id, now)
     return FoundedOrganization(org_id, name, user.id, key, token)
 
 
@@ -76,19 +76,20 @@ def find_first_owner(database: Database) -> User | None:
     return None
 
 
-def sign_in(database: Database, settings: Settings, email: str, now: float) -> str:
+def sign_in(database: Database, email: str, now: float) -> str:
     """A session of the user with this address, who is made if there is none."""
-    return open_session(database, settings, find_or_add_user(database, settings, email), now)
+    user = find_or_add_user(database, email)
+    return open_session(database, user.id, user.org_id, now)
 
 
-def find_or_add_user(database: Database, settings: Settings, email: str) -> User:
+def find_or_add_user(database: Database, email: str) -> User:
     """E-mail addresses are compared without regard to case."""
     address = email.strip().lower()
     found = USERS.find(database, email=address)
     if found:
         return found[0]
     name = address.partition("@")[0]
-    return USERS.insert(database, User(database.new_id("usr_", settings.seed), "", address, name))
+    return USERS.insert(database, User(database.new_id("usr_"), "", address, name))
 
 
 def free_slug(database: Database, name: str) -> str:
@@ -102,17 +103,23 @@ def free_slug(database: Database, name: str) -> str:
 
 
 def open_session(
-    database: Database, settings: Settings, user: User, now: float, *, device_name: str | None = None
+    database: Database,
+    user_id: str,
+    org_id: str,
+    now: float,
+    *,
+    lasting: float = SESSION_SECONDS,
+    device_name: str | None = None,
 ) -> str:
-    """A session token; only its hash is kept."""
+    """A session token, good for `lasting` seconds; only its hash is kept."""
     token = new_token("ors_")
     session = Session(
-        id=database.new_id("ses_", settings.seed),
-        org_id=user.org_id,
-        user_id=user.id,
+        id=database.new_id("ses_"),
+        org_id=org_id,
+        user_id=user_id,
         token_hash=hash_token(token),
         created_at=now,
-        expires_at=now + SESSION_SECONDS,
+        expires_at=now + lasting,
         device_name=device_name,
     )
     SESSIONS.insert(database, session)

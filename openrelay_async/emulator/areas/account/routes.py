@@ -68,8 +68,7 @@ def get_me(call: Call) -> Answer:
 
 def find_user(call: Call) -> User | None:
     """The user of the session, or the one who made the key."""
-    key = call.principal.key
-    user_id = key.created_by if key else call.principal.user_id
+    user_id = call.principal.responsible_user_id
     return USERS.get(call.database, user_id) if user_id else None
 
 

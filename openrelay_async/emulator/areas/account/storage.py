@@ -17,6 +17,7 @@ class User:
     avatar_url: str | None = None
     password_salt: str | None = None
     password_hash: str | None = None
+    """Unused, like the salt: they stay because the users in files of this schema version have them."""
 
 
 @attrs.frozen
@@ -55,7 +56,7 @@ class Session:
     created_at: float
     expires_at: float
     device_name: str | None = None
-    """Set for sessions that came from the device login."""
+    """Set for sessions that came from the device login, and for those of the dashboard."""
     revoked_at: float | None = None
 
 

@@ -16,15 +16,11 @@ from openrelay_async.emulator.answers import (
 from openrelay_async.emulator.areas.account.founding import visible_prefix
 from openrelay_async.emulator.areas.api_keys.rules import decide_expiry, decide_scopes
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
-from openrelay_async.emulator.areas.api_keys.terms import (
-    check_permissions,
-    limit_to,
-    read_budget,
-    read_restrictions,
-)
+from openrelay_async.emulator.areas.api_keys.terms import limit_to, read_budget, read_restrictions
 from openrelay_async.emulator.areas.roles.storage import longest_key_life
 from openrelay_async.emulator.call import Call
-from openrelay_async.emulator.secrets import hash_token, new_token
+from openrelay_async.emulator.scopes import check_permissions
+from openrelay_async.emulator.vault import hash_token, new_token
 
 
 def create_key(call: Call) -> Answer:
@@ -40,8 +36,8 @@ def create_key(call: Call) -> Answer:
     expires_at = decide_expiry(body.optional_integer("expiresInSeconds"), call.now)
     _check_lifetime(call, expires_at)
     kind = body.text("kind") or "legacy"
+    owner = call.principal.user_id or call.principal.responsible_user_id
     key = new_token(call.settings.key_prefix)
-    maker = call.principal.key
     record = ApiKey(
         id=call.new_id("key_"),
         org_id=call.org_id,
@@ -50,9 +46,9 @@ def create_key(call: Call) -> Answer:
         prefix=visible_prefix(key),
         scopes=scopes,
         created_at=call.now,
-        created_by=maker.created_by if maker else call.principal.user_id,
+        created_by=call.principal.responsible_user_id,
         kind=kind,
-        owner_user_id=_owner(call) if kind == "personal" else None,
+        owner_user_id=owner if kind == "personal" else None,
         note=body.optional_text("note") or None,
         budget=read_budget(body),
         restrictions=restrictions,
@@ -86,8 +82,8 @@ def _read_limits(call: Call) -> dict[str, list[str]] | None:
     body, maker = call.body, call.principal.key
     restrictions = read_restrictions(body)
     if "permissions" in body:
-        check_permissions(body.texts("permissions"), "permissions")
-        restrictions = {**(restrictions or {}), "permissions": body.texts("permissions")}
+        permissions = check_permissions(body.texts("permissions"), "permissions")
+        restrictions = {**(restrictions or {}), "permissions": permissions}
     return limit_to(restrictions, maker.restrictions if maker else None)
 
 
@@ -95,11 +91,6 @@ def _check_lifetime(call: Call, expires_at: float | None) -> None:
     days = longest_key_life(call.database, call.org_id)
     if days and (expires_at is None or expires_at > call.now + days * 86400):
         raise bad_request("expiresInSeconds", f"the organization lets keys live for {days} days at most")
-
-
-def _owner(call: Call) -> str | None:
-    maker = call.principal.key
-    return (maker.owner_user_id or maker.created_by) if maker else call.principal.user_id
 
 
 def list_keys(call: Call) -> Answer:

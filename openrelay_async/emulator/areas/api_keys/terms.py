@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from openrelay_async.emulator.answers import Refusal, bad_request
 from openrelay_async.emulator.fields import Fields
-from openrelay_async.emulator.generated.routes import OPERATIONS
-from openrelay_async.emulator.scopes import is_range, list_permissions
+from openrelay_async.emulator.scopes import check_permissions, is_range
 
 
 def read_restrictions(body: Fields) -> dict[str, list[str]] | None:
@@ -26,13 +25,6 @@ def read_restrictions(body: Fields) -> dict[str, list[str]] | None:
     check_permissions(given.texts("permissions"), "restrictions.permissions")
     found = {name: given.texts(name) for name in ("ipRanges", "models", "permissions") if given.texts(name)}
     return found or None
-
-
-def check_permissions(permissions: list[str], field: str) -> None:
-    known = list_permissions(OPERATIONS)
-    for index, permission in enumerate(permissions):
-        if permission not in known:
-            raise bad_request(f"{field}[{index}]", "is no permission")
 
 
 def limit_to(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openrelay_async.emulator.answers import Answer, moment, without_absent
+from openrelay_async.emulator.answers import Answer, moment, page_answer, without_absent
 from openrelay_async.emulator.areas.audit.storage import AUDIT_EVENTS, AuditEvent
 from openrelay_async.emulator.call import Call
 from openrelay_async.emulator.validation import parse_time
@@ -26,8 +26,7 @@ def list_events(call: Call) -> Answer:
         )
 
     events, cursor = call.page(AUDIT_EVENTS, keep=keep, org_id=call.org_id)
-    items = [_render(event) for event in events]
-    return Answer({"items": items, "nextCursor": cursor} if cursor else {"items": items})
+    return page_answer([_render(event) for event in events], cursor)
 
 
 def _render(event: AuditEvent) -> dict[str, object]:

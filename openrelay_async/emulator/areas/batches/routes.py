@@ -84,16 +84,14 @@ def _find_input(call: Call) -> StoredFile:
             raise bad_request("input_file_id", "is no file of this organization")
         return file
     lines = (orjson.dumps(request) + b"\n" for request in cast("list[object]", requests))
-    seed, now = call.settings.seed, call.now
-    return add_file(call.database, seed, call.org_id, "requests.jsonl", "batch", lines, now=now, at=now)
+    return add_file(call.database, call.org_id, "requests.jsonl", "batch", lines, now=call.now, at=call.now)
 
 
 def _write(call: Call, batch_id: str, kind: str, lines: list[bytes], at: float) -> str | None:
     if not lines:
         return None
     name, purpose = f"{batch_id}_{kind}.jsonl", "batch_output"
-    seed = call.settings.seed
-    return add_file(call.database, seed, call.org_id, name, purpose, _join(lines), now=call.now, at=at).id
+    return add_file(call.database, call.org_id, name, purpose, _join(lines), now=call.now, at=at).id
 
 
 def _join(lines: list[bytes]) -> Iterator[bytes]:
@@ -108,7 +106,7 @@ def _save(call: Call, batch: Batch) -> Answer:
         for index, (at, status) in enumerate(entries(batch.timeline))
         if status in rules.FINAL
     ]
-    plan_events(call.database, batch.org_id, batch.id, planned, call.now, call.settings.seed)
+    plan_events(call.database, batch.org_id, batch.id, planned, call.now)
     return Answer(render_batch(batch, call.now))
 
 

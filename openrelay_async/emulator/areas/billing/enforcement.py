@@ -71,9 +71,8 @@ def _next_threshold(database: Database, org_id: str, now: float) -> float | None
 class BillingWatch:
     """Knows when the next threshold is reached, and acts when it was."""
 
-    def __init__(self, database: Database, seed: int, since: float) -> None:
+    def __init__(self, database: Database, since: float) -> None:
         self._database = database
-        self._seed = seed
         self.due = next_check(database, since)
 
     def refresh(self, now: float) -> None:
@@ -85,60 +84,56 @@ class BillingWatch:
         while self.due is not None and self.due <= now:
             at = self.due
             with self._database.transaction():
-                enforce(self._database, at, now, self._seed)
+                enforce(self._database, at, now)
             self.due = next_check(self._database, at)
             if self.due == at:
                 self.due = next_check(self._database, now)  # nothing came of it: not the same again
                 return
 
 
-def enforce(database: Database, at: float, now: float, seed: int) -> None:
+def enforce(database: Database, at: float, now: float) -> None:
     """Do what is due: `at` is the moment of the threshold, `now` the time it is noticed."""
     for (org_id,) in _burning(database):
         if ORGANIZATIONS.get(database, org_id) is not None:
-            _enforce_one(database, org_id, at, now, seed)
+            _enforce_one(database, org_id, at, now)
 
 
-def _enforce_one(database: Database, org_id: str, at: float, now: float, seed: int) -> None:
+def _enforce_one(database: Database, org_id: str, at: float, now: float) -> None:
     available = estimate_available(database, org_id, at) - FORGIVEN
     settings = read_settings(database, org_id)
     card = default_card(database, org_id)
     if settings.auto_recharge and card is not None and available <= settings.threshold_cents:
         text = f"Auto-recharge with {card.brand} {card.last4}"
-        add_transaction(database, seed, org_id, settings.amount_cents, "deposit", "auto_recharge", text, at)
+        add_transaction(database, org_id, settings.amount_cents, "deposit", "auto_recharge", text, at)
         return
     if available <= AUTO_STOP_FLOOR:
         write_settings(database, attrs.evolve(settings, low_announced=True, depleted_announced=True))
-        _announce(database, org_id, "balance.depleted", AUTO_STOP_FLOOR, at, now, seed)
-        _stop_all(database, org_id, at, seed)
+        _announce(database, org_id, "balance.depleted", AUTO_STOP_FLOOR, at, now)
+        _stop_all(database, org_id, at)
     elif available <= LOW_BALANCE and not settings.low_announced:
         write_settings(database, attrs.evolve(settings, low_announced=True))
-        _announce(database, org_id, "balance.low", LOW_BALANCE, at, now, seed)
+        _announce(database, org_id, "balance.low", LOW_BALANCE, at, now)
 
 
-def _announce(
-    database: Database, org_id: str, kind: str, threshold: int, at: float, now: float, seed: int
-) -> None:
+def _announce(database: Database, org_id: str, kind: str, threshold: int, at: float, now: float) -> None:
     data = {"available_cents": round(estimate_available(database, org_id, at)), "threshold_cents": threshold}
     # Planned as of `at`, which may be past: an event is only dropped as past when it is older than the
     # plan's now.
-    plan_events(
-        database, org_id, f"{org_id}:{kind}:{at}", [Planned("once", kind, at, data)], min(at, now), seed
-    )
+    plan_events(database, org_id, f"{org_id}:{kind}:{at}", [Planned("once", kind, at, data)], min(at, now))
 
 
-def _stop_all(database: Database, org_id: str, at: float, seed: int) -> None:
+def _stop_all(database: Database, org_id: str, at: float) -> None:
     for vm in VMS.find(database, org_id=org_id):
         if status_at(vm.timeline, at) in vm_rules.HOLDING:
             release(database, vm.id)
             stopped = attrs.evolve(vm, timeline=then(vm.timeline, at, "stopped", _REASON), updated_at=at)
-            save_vm(database, stopped, at, seed)
+            save_vm(database, stopped, at)
     for cluster in CLUSTERS.find(database, org_id=org_id):
         if status_at(cluster.timeline, at) in cluster_rules.HOLDING:
-            end_replicas(database, cluster, cluster_rules.list_replicas(cluster), at, seed)
+            end_replicas(database, cluster, cluster_rules.list_replicas(cluster), at)
             stopped_cluster = attrs.evolve(
                 cluster, timeline=then(cluster.timeline, at, "stopped", _REASON), updated_at=at
             )
-            save_cluster(database, stopped_cluster, at, seed)
+            save_cluster(database, stopped_cluster, at)
     for pool in NODE_POOLS.find(database, org_id=org_id):
         remove(database, pool, {node.id for node in wanted_nodes(pool)}, at)

@@ -83,16 +83,9 @@ def require_credit(database: Database, org_id: str, now: float) -> None:
 
 
 def add_transaction(
-    database: Database,
-    seed: int,
-    org_id: str,
-    cents: int,
-    kind: str,
-    source: str,
-    description: str,
-    now: float,
+    database: Database, org_id: str, cents: int, kind: str, source: str, description: str, now: float
 ) -> Transaction:
-    transaction = Transaction(database.new_id("txn_", seed), org_id, cents, kind, source, description, now)
+    transaction = Transaction(database.new_id("txn_"), org_id, cents, kind, source, description, now)
     settings = read_settings(database, org_id)
     if settings.low_announced or settings.depleted_announced:
         write_settings(database, attrs.evolve(settings, low_announced=False, depleted_announced=False))
@@ -113,9 +106,7 @@ def default_card(database: Database, org_id: str) -> Card | None:
     return next((card for card in CARDS.find(database, org_id=org_id) if card.is_default), None)
 
 
-def open_account(database: Database, seed: int, org_id: str, cents: int, now: float) -> None:
+def open_account(database: Database, org_id: str, cents: int, now: float) -> None:
     """What a new organization begins with: some credit and a test card."""
-    add_transaction(database, seed, org_id, cents, "credit", "promotion", "Welcome credit", now)
-    CARDS.insert(
-        database, Card(database.new_id("pm_", seed), org_id, "visa", "4242", 12, 2031, is_default=True)
-    )
+    add_transaction(database, org_id, cents, "credit", "promotion", "Welcome credit", now)
+    CARDS.insert(database, Card(database.new_id("pm_"), org_id, "visa", "4242", 12, 2031, is_default=True))

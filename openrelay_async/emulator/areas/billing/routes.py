@@ -76,12 +76,10 @@ def deposit(call: Call) -> Answer:
 
     def charge() -> str:
         text = f"Deposit with {card.brand} {card.last4}"
-        seed = call.settings.seed
-        ledger.add_transaction(call.database, seed, call.org_id, cents, "deposit", "card", text, call.now)
+        ledger.add_transaction(call.database, call.org_id, cents, "deposit", "card", text, call.now)
         return call.new_id("pi_")
 
-    intent, repeated = create_once(call, key, charge)
-    headers = {"Idempotent-Replayed": "true"} if repeated else {}
+    intent, headers = create_once(call, key, charge)
     secret = call.database.vault.derive(f"{intent}_secret_", "deposit", intent)
     body = {
         "paymentIntentId": intent,
@@ -184,7 +182,7 @@ def request_spend_limit(call: Call) -> Answer:
         requested_cents=cents,
         reason=call.body.optional_text("reason"),
         created_at=call.now,
-        submitted_by=call.principal.key.created_by if call.principal.key else call.principal.user_id,
+        submitted_by=call.principal.responsible_user_id,
     )
     SPEND_LIMIT_REQUESTS.insert(call.database, request)
     return Answer({"id": request.id, "status": "new"}, status=201)

@@ -17,8 +17,8 @@ from openrelay_async.emulator.areas.catalog.rules import (
 )
 from openrelay_async.emulator.areas.catalog.storage import used_gpus
 from openrelay_async.emulator.call import Call
+from openrelay_async.emulator.clocks import DAY_ONE
 from openrelay_async.emulator.fleet import GPU_KINDS, Fleet, GpuKind
-from openrelay_async.emulator.time import DAY_ONE
 
 
 def get_health(call: Call) -> Answer:

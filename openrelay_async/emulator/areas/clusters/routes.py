@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import attrs
 
-from openrelay_async.emulator.answers import Answer, bad_request, moment, rfc3339, without_absent
+from openrelay_async.emulator.answers import Answer, bad_request, moment, page_answer, rfc3339, without_absent
 from openrelay_async.emulator.areas.billing.ledger import require_credit
 from openrelay_async.emulator.areas.catalog.routes import render_model
 from openrelay_async.emulator.areas.catalog.rules import LARGEST_DISK, PLACES, SMALLEST_DISK, TIERS
@@ -55,7 +53,7 @@ def create_cluster(call: Call) -> Answer:
     )
     cluster = rules.redeploy(draft, _order_replicas(call, draft, count), call.now)
     cluster = attrs.evolve(cluster, timeline=begin(call.now, "deploying"))
-    save_cluster(call.database, cluster, call.now, call.settings.seed, is_new=True)
+    save_cluster(call.database, cluster, call.now, is_new=True)
     return Answer(_render(cluster, call.now))
 
 
@@ -83,8 +81,7 @@ def _order_replicas(call: Call, cluster: Cluster, count: int) -> list[Replica]:
 
 def list_clusters(call: Call) -> Answer:
     clusters, cursor = call.page(CLUSTERS, org_id=call.org_id)
-    items = [_render(cluster, call.now) for cluster in clusters]
-    return Answer({"items": items, "nextCursor": cursor} if cursor else {"items": items})
+    return page_answer([_render(cluster, call.now) for cluster in clusters], cursor)
 
 
 def get_cluster(call: Call) -> Answer:
@@ -94,7 +91,7 @@ def get_cluster(call: Call) -> Answer:
 def get_detail(call: Call) -> Answer:
     cluster = _find(call)
     kind = call.settings.fleet.kind(cluster.gpu_model_id) if cluster.gpu_model_id else None
-    secrets = cast("dict[str, object]", call.database.vault.unseal(cluster.sealed)) if cluster.sealed else {}
+    secrets = call.database.vault.unseal(cluster.sealed)
     summary = _render(cluster, call.now)
     summary.pop("activeReplicas", None)
     detail = {
@@ -129,7 +126,7 @@ def scale_cluster(call: Call) -> Answer:
     count = call.body.bounded("replicaCount", 1, least=1, most=rules.LARGEST)
     rules.check_allowed("scale", cluster, call.now)
     replicas = list_replicas(cluster)
-    end_replicas(call.database, cluster, replicas[count:], call.now, call.settings.seed)
+    end_replicas(call.database, cluster, replicas[count:], call.now)
     replicas = replicas[:count]
     replicas += _order_replicas(call, cluster, count - len(replicas))
     changed = attrs.evolve(cluster, replicas=rules.pack(replicas), updated_at=call.now)
@@ -147,7 +144,7 @@ def stop_cluster(call: Call) -> Answer:
 def restart_cluster(call: Call) -> Answer:
     cluster = _find(call)
     rules.check_allowed("restart", cluster, call.now)
-    end_replicas(call.database, cluster, _running(cluster, call.now), call.now, call.settings.seed)
+    end_replicas(call.database, cluster, _running(cluster, call.now), call.now)
     replicas = _order_replicas(call, cluster, len(cluster.replicas))
     return _save(call, rules.redeploy(cluster, replicas, call.now))
 
@@ -160,12 +157,12 @@ def terminate_cluster(call: Call) -> Answer:
 
 
 def _end(call: Call, cluster: Cluster, status: str) -> Answer:
-    end_replicas(call.database, cluster, _running(cluster, call.now), call.now, call.settings.seed)
+    end_replicas(call.database, cluster, _running(cluster, call.now), call.now)
     return _save(call, rules.end(cluster, status, call.now))
 
 
 def _save(call: Call, cluster: Cluster) -> Answer:
-    save_cluster(call.database, cluster, call.now, call.settings.seed)
+    save_cluster(call.database, cluster, call.now)
     return Answer(_render(cluster, call.now))
 
 

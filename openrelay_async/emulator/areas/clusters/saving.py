@@ -13,15 +13,13 @@ from openrelay_async.emulator.metering import end_span, write_spans
 from openrelay_async.emulator.storage import Database
 
 
-def save_cluster(
-    database: Database, cluster: Cluster, now: float, seed: int, *, is_new: bool = False
-) -> Cluster:
+def save_cluster(database: Database, cluster: Cluster, now: float, *, is_new: bool = False) -> Cluster:
     """Insert or update a cluster."""
     if is_new:
         CLUSTERS.insert(database, cluster)
     else:
         CLUSTERS.update(database, cluster)
-    plan_events(database, cluster.org_id, cluster.id, _plan(cluster, now), now, seed)
+    plan_events(database, cluster.org_id, cluster.id, _plan(cluster, now), now)
     return cluster
 
 
@@ -35,15 +33,13 @@ def meter_replicas(
         write_spans(database, cluster.org_id, replica.id, item, cluster.price_per_hour_cents, times)
 
 
-def end_replicas(
-    database: Database, cluster: Cluster, replicas: list[Replica], now: float, seed: int
-) -> None:
+def end_replicas(database: Database, cluster: Cluster, replicas: list[Replica], now: float) -> None:
     """Replicas go: they give their room back, cost nothing more, and their end is announced."""
     for replica in replicas:
         release(database, replica.id)
         end_span(database, replica.id, now)
         gone = Planned("terminated", "replica.terminated", now, _about(cluster, replica))
-        plan_events(database, cluster.org_id, replica.id, [gone], now, seed)
+        plan_events(database, cluster.org_id, replica.id, [gone], now)
 
 
 def _plan(cluster: Cluster, now: float) -> Iterator[Planned]:

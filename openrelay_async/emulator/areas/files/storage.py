@@ -61,7 +61,6 @@ def read_pieces(database: Database, file_id: str) -> Iterator[bytes]:
 
 def add_file(
     database: Database,
-    seed: int,
     org_id: str,
     filename: str,
     purpose: str,
@@ -71,7 +70,7 @@ def add_file(
     at: float,
 ) -> StoredFile:
     """A file that the service itself makes, there from `at` on."""
-    file_id = database.new_id("file_", seed)
+    file_id = database.new_id("file_")
     size = write_pieces(database, file_id, pieces)
     return FILES.insert(database, StoredFile(file_id, org_id, filename, purpose, size, now, at))
 

@@ -8,6 +8,7 @@ from openrelay_async.emulator.answers import (
     conflict,
     moment,
     not_found,
+    page_answer,
     rfc3339,
     without_absent,
 )
@@ -34,8 +35,7 @@ def list_pools(call: Call) -> Answer:
     pools, cursor = call.page(
         NODE_POOLS, keep=lambda pool: not rules.is_gone(pool, call.now), cluster_id=cluster.id
     )
-    items = [_render_pool(pool, call.now) for pool in pools]
-    return Answer({"items": items, "nextCursor": cursor} if cursor else {"items": items})
+    return page_answer([_render_pool(pool, call.now) for pool in pools], cursor)
 
 
 def get_pool(call: Call) -> Answer:
@@ -75,13 +75,12 @@ def list_nodes(call: Call) -> Answer:
     ]
     limit = call.query.bounded("limit", PAGE_SIZE, least=1, most=LARGEST_PAGE)
     scope = f"{call.operation.id}\n{cluster.id}\n{pool_id}"
-    cursor = call.query.text("cursor")
+    given = call.query.text("cursor")
     # Nodes are few and inside their pools: the cursor counts how many were given already.
-    start = read_cursor(call.database.vault, scope, cursor) if cursor else 0
-    items = [_render_node(pool, node, call.now) for pool, node in nodes[start : start + limit]]
-    if len(nodes) <= start + limit:
-        return Answer({"items": items})
-    return Answer({"items": items, "nextCursor": make_cursor(call.database.vault, scope, start + limit)})
+    start = read_cursor(call.database.vault, scope, given) if given else 0
+    end = start + limit
+    cursor = make_cursor(call.database.vault, scope, end) if end < len(nodes) else None
+    return page_answer([_render_node(pool, node, call.now) for pool, node in nodes[start:end]], cursor)
 
 
 def get_node(call: Call) -> Answer:
@@ -95,7 +94,6 @@ def get_node(call: Call) -> Answer:
 
 def delete_node(call: Call) -> Answer:
     pool, node = _find_node(call)
-    _ = call.query
     remove(call.database, pool, {node.id}, call.now)
     return Answer({"id": node.id, "status": "removing"}, status=202)
 

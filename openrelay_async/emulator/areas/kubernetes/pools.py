@@ -13,7 +13,7 @@ from openrelay_async.emulator.areas.kubernetes.rules import NodeRecord
 from openrelay_async.emulator.areas.kubernetes.storage import NODE_POOLS, KubernetesCluster, NodePool
 from openrelay_async.emulator.areas.vms.ordering import Hardware, read_hardware, take_room
 from openrelay_async.emulator.call import Call
-from openrelay_async.emulator.fields import Fields
+from openrelay_async.emulator.fields import Fields, check_label
 from openrelay_async.emulator.lifecycle import begin, then
 from openrelay_async.emulator.metering import end_span, write_spans
 from openrelay_async.emulator.storage import Database
@@ -25,7 +25,7 @@ def add_pool(call: Call, cluster: KubernetesCluster, order: Fields, field: str, 
     Raises:
         Refusal: 400 naming the field under `field`, 503 without room.
     """
-    name = rules.check_name(order.text("name"), f"{field}name")
+    name = check_label(order.text("name"), f"{field}name")
     pools = NODE_POOLS.find(call.database, cluster_id=cluster.id)
     if any(pool.name == name and not rules.is_gone(pool, call.now) for pool in pools):
         raise bad_request(f"{field}name", "is taken in this cluster", "NAME_TAKEN")

@@ -6,7 +6,7 @@ import uuid
 
 import attrs
 
-from openrelay_async.emulator.answers import Answer, bad_request, conflict, moment, not_found
+from openrelay_async.emulator.answers import Answer, bad_request, conflict, moment, not_found, page_answer
 from openrelay_async.emulator.areas.catalog.rules import PLACES
 from openrelay_async.emulator.areas.kubernetes import rules
 from openrelay_async.emulator.areas.kubernetes.pools import add_pool, delete_pool
@@ -17,12 +17,13 @@ from openrelay_async.emulator.areas.kubernetes.storage import (
     NodePool,
 )
 from openrelay_async.emulator.call import Call
+from openrelay_async.emulator.fields import check_label
 from openrelay_async.emulator.lifecycle import begin, changed_at, status_at, then
 
 
 def create_cluster(call: Call) -> Answer:
     body = call.body
-    name = rules.check_name(body.text("name"))
+    name = check_label(body.text("name"), "name")
     location = body.text("locationId")
     if location not in [place.id for place in PLACES]:
         raise bad_request("locationId", "is no location of the catalog")
@@ -51,8 +52,7 @@ def list_clusters(call: Call) -> Answer:
     clusters, cursor = call.page(
         KUBERNETES_CLUSTERS, keep=lambda item: not rules.is_gone(item, call.now), org_id=call.org_id
     )
-    items = [_render_summary(call, cluster) for cluster in clusters]
-    return Answer({"items": items, "nextCursor": cursor} if cursor else {"items": items})
+    return page_answer([_render_summary(call, cluster) for cluster in clusters], cursor)
 
 
 def get_cluster(call: Call) -> Answer:

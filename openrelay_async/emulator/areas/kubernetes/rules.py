@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import attrs
 
-from openrelay_async.emulator.answers import bad_request, conflict
+from openrelay_async.emulator.answers import conflict
 from openrelay_async.emulator.areas.kubernetes.storage import KubernetesCluster, NodePool
 from openrelay_async.emulator.lifecycle import last_at, status_at
 
@@ -29,6 +28,7 @@ class NodeRecord:
 
     id: str
     host_id: str
+    """The node of the fleet that it stands on. Unused: it stays because the pools in files have it."""
     created_at: float
     registered_at: float
     removed_at: float | None = None
@@ -87,13 +87,6 @@ def cluster_status(cluster: KubernetesCluster, pools: Sequence[NodePool], now: f
     if status != "ready":
         return status
     return "updating" if any(pool_status(pool, now) != "ready" for pool in pools) else "ready"
-
-
-def check_name(name: str, field: str = "name") -> str:
-    """Raise 400 unless this is a name that Kubernetes takes (RFC 1123 label)."""
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name):
-        raise bad_request(field, "must have 1 to 63 lower-case letters, digits and inner hyphens")
-    return name
 
 
 def check_expected(expected: int | None, count: int) -> None:

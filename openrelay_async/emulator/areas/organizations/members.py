@@ -33,13 +33,13 @@ def add_member(call: Call) -> Answer:
     body = call.body
     email = rules.read_email(body.text("email"))
     role, role_id = _read_role(call)
-    user = find_or_add_user(call.database, call.settings, email)
+    user = find_or_add_user(call.database, email)
     if _find_membership(call, user.id) is not None:
         raise conflict("is a member already", "ALREADY_MEMBER")
     for invite in INVITES.find(call.database, org_id=call.org_id, email=email):
         INVITES.delete(call.database, invite)  # a new invite replaces the old one
-    actor = call.principal.key.created_by if call.principal.key else call.principal.user_id
-    invite = Invite(call.new_id("inv_"), call.org_id, email, role, call.now, actor, role_id)
+    inviter = call.principal.responsible_user_id
+    invite = Invite(call.new_id("inv_"), call.org_id, email, role, call.now, inviter, role_id)
     INVITES.insert(call.database, invite)
     call.audit("member.invited", "member", user.id, after=role)
     return Answer(_render_invited(call, invite))
@@ -202,7 +202,7 @@ def _render_member(call: Call, membership: Membership) -> dict[str, object]:
 
 
 def _render_invited(call: Call, invite: Invite) -> dict[str, object]:
-    user = find_or_add_user(call.database, call.settings, invite.email)
+    user = find_or_add_user(call.database, invite.email)
     return {
         "userId": user.id,
         "email": invite.email,

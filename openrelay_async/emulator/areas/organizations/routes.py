@@ -15,8 +15,9 @@ from openrelay_async.emulator.areas.account.storage import (
 )
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS
 from openrelay_async.emulator.areas.billing.ledger import open_account
-from openrelay_async.emulator.areas.organizations.rules import read_email, read_slug
+from openrelay_async.emulator.areas.organizations.rules import read_email
 from openrelay_async.emulator.call import Call
+from openrelay_async.emulator.fields import check_label
 from openrelay_async.emulator.metering import burn_per_hour
 
 _BILLING_DETAILS = {
@@ -58,7 +59,7 @@ def update_organization(call: Call) -> Answer:
 def create_organization(call: Call) -> Answer:
     body = call.body
     slug = body.optional_text("slug")
-    if slug and ORGANIZATIONS.find(call.database, slug=read_slug(slug)):
+    if slug and ORGANIZATIONS.find(call.database, slug=check_label(slug, "slug")):
         raise conflict("another organization has this slug", "SLUG_TAKEN")
     email = read_email(body.text("billingEmail"), "billingEmail") if body.text("billingEmail") else None
     return Answer(_found(call, body.name(), slug, email))
@@ -87,7 +88,7 @@ def _found(call: Call, name: str, slug: str | None, email: str | None) -> dict[s
     ORGANIZATIONS.insert(call.database, organization)
     membership = Membership(call.new_id("mem_"), organization.id, user.id, "owner", call.now)
     MEMBERSHIPS.insert(call.database, membership)
-    open_account(call.database, call.settings.seed, organization.id, call.settings.credit_cents, call.now)
+    open_account(call.database, organization.id, call.settings.credit_cents, call.now)
     if not user.org_id:
         USERS.update(call.database, attrs.evolve(user, org_id=organization.id))
     return {"organizationId": organization.id, "role": "owner"}
@@ -109,12 +110,10 @@ def delete_organization(call: Call) -> Answer:
 
 def record_device(call: Call) -> Answer:
     """What the dashboard tells about the browser: taken, and of no consequence."""
-    _ = call.body
     return NO_CONTENT
 
 
 def create_verification_note(call: Call) -> Answer:
-    _ = call.body
     return Answer({"received": True}, status=201)
 
 

@@ -45,9 +45,3 @@ def check_may_touch(actor_role: str | None, target_role: str, new_role: str | No
     """Raise 403 unless it is an owner who changes what concerns owners."""
     if "owner" in (target_role, new_role) and actor_role != "owner":
         raise Refusal(403, "only an owner may do that", "FORBIDDEN", deniedBy="role")
-
-
-def read_slug(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
-        raise bad_request("slug", "must have 1 to 63 lower-case letters, digits and inner hyphens")
-    return text

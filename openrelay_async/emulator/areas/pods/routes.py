@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openrelay_async.emulator.answers import Answer, bad_request
+from openrelay_async.emulator.answers import Answer, bad_request, page_answer
 from openrelay_async.emulator.areas.catalog.rules import gpu_price
 from openrelay_async.emulator.areas.catalog.storage import used_gpus
 from openrelay_async.emulator.areas.vms.ordering import order_vm
@@ -17,10 +17,9 @@ _LARGEST_VOLUME = 4096
 
 def create_pod(call: Call) -> Answer:
     key = call.header("Idempotency-Key")
-    pod_id, repeated = create_once(call, key, lambda: _order(call))
+    pod_id, headers = create_once(call, key, lambda: _order(call))
     pod = call.require(VMS, pod_id, "pod")
-    answer = render_summary(pod, call.settings.fleet, call.now)
-    return Answer(answer, headers={"Idempotent-Replayed": "true"} if repeated else {})
+    return Answer(render_summary(pod, call.settings.fleet, call.now), headers=headers)
 
 
 def _order(call: Call) -> str:
@@ -38,8 +37,7 @@ def _order(call: Call) -> str:
 
 def list_pods(call: Call) -> Answer:
     pods, cursor = call.page(VMS, org_id=call.org_id, kind="pod")
-    items = [render_summary(pod, call.settings.fleet, call.now) for pod in pods]
-    return Answer({"items": items, "nextCursor": cursor} if cursor else {"items": items})
+    return page_answer([render_summary(pod, call.settings.fleet, call.now) for pod in pods], cursor)
 
 
 def list_capacity(call: Call) -> Answer:

@@ -24,8 +24,8 @@ from openrelay_async.emulator.areas.provider.storage import (
     ProvisioningToken,
 )
 from openrelay_async.emulator.call import Call
-from openrelay_async.emulator.secrets import hash_token, new_token
 from openrelay_async.emulator.validation import parse_time
+from openrelay_async.emulator.vault import hash_token, new_token
 
 _COMMISSION = 20
 

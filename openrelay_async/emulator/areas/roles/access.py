@@ -9,11 +9,11 @@ import attrs
 from openrelay_async.emulator.answers import Answer, bad_request, not_found, without_absent
 from openrelay_async.emulator.areas.account.storage import MEMBERSHIPS
 from openrelay_async.emulator.areas.api_keys.storage import API_KEYS, ApiKey
-from openrelay_async.emulator.areas.roles.routes import DESCRIPTIONS, permissions_of
+from openrelay_async.emulator.areas.roles.routes import DESCRIPTIONS, permissions_of_role
 from openrelay_async.emulator.areas.roles.storage import GUARDRAILS, ROLES
 from openrelay_async.emulator.call import Call
 from openrelay_async.emulator.generated.routes import OPERATIONS
-from openrelay_async.emulator.scopes import allows, is_in_ranges, list_permissions
+from openrelay_async.emulator.scopes import is_in_ranges, list_permissions, permissions_of
 
 TEMPLATES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "read-only": ("Look at everything", ("clusters:read", "vms:read", "billing:read")),
@@ -36,18 +36,6 @@ class Access:
     is_active: bool = True
 
 
-def permitted_by(scopes: list[str]) -> list[str]:
-    """The permissions that scopes amount to."""
-    found = {
-        operation.permission
-        for operation in OPERATIONS
-        if operation.permission
-        and operation.security != "session"
-        and (operation.scope is None or allows(scopes, operation.scope))
-    }
-    return sorted(found)
-
-
 def find_access(call: Call, kind: str, principal_id: str) -> Access:
     """Raises 404 for who is not of the organization."""
     if kind == "api_key":
@@ -55,7 +43,8 @@ def find_access(call: Call, kind: str, principal_id: str) -> Access:
         if key is None or key.org_id != call.org_id:
             raise not_found("principal")
         limited = (key.restrictions or {}).get("permissions", [])
-        permissions = [item for item in permitted_by(key.scopes) if not limited or item in limited]
+        permitted = permissions_of(key.scopes, with_session=False)
+        permissions = [item for item in permitted if not limited or item in limited]
         is_active = key.revoked_at is None and (key.expires_at is None or call.now < key.expires_at)
         return Access(kind, key.id, permissions if is_active else [], key=key, is_active=is_active)
     found = MEMBERSHIPS.find(call.database, org_id=call.org_id, user_id=principal_id)
@@ -65,7 +54,7 @@ def find_access(call: Call, kind: str, principal_id: str) -> Access:
     if role is not None:
         return Access(kind, principal_id, role.permissions, role.id, role.name)
     name = found[0].role
-    return Access(kind, principal_id, permissions_of(name), name, name.capitalize())
+    return Access(kind, principal_id, permissions_of_role(name), name, name.capitalize())
 
 
 def get_effective(call: Call) -> Answer:
@@ -99,7 +88,7 @@ def get_effective(call: Call) -> Answer:
 def check_access(call: Call) -> Answer:
     body = call.body
     action = body.text("action")
-    if action not in list_permissions(OPERATIONS):
+    if action not in list_permissions():
         raise bad_request("action", "is no permission")
     access = find_access(call, body.text("principalType"), body.text("principalId"))
     denied_by, message, policies = _decide(call, access, action)
@@ -120,10 +109,7 @@ def _decide(call: Call, access: Access, action: str) -> tuple[str | None, str, l
     if source_ip and ranges and not is_in_ranges(source_ip, ranges):
         return "key", "the key may not be used from this address", []
     for policy in GUARDRAILS.find(call.database, org_id=call.org_id):
-        applies = policy.guardrail == "everyone_networks" or (
-            policy.guardrail == "key_networks" and access.key is not None
-        )
-        if source_ip and policy.enabled and applies and not is_in_ranges(source_ip, policy.ip_ranges):
+        if source_ip and policy.shuts_out(source_ip, with_key=access.key is not None):
             found: list[dict[str, object]] = [{"id": policy.id, "source": "guardrail"}]
             return "org_policy", "the organization does not allow this address", found
     return None, "allowed", []
@@ -132,7 +118,7 @@ def _decide(call: Call, access: Access, action: str) -> tuple[str | None, str, l
 def get_catalog(call: Call) -> Answer:
     session_only = {item.permission for item in OPERATIONS if item.permission and item.security == "session"}
     areas: dict[str, list[str]] = {}
-    for permission in list_permissions(OPERATIONS):
+    for permission in list_permissions():
         areas.setdefault(permission.partition(".")[0], []).append(permission)
     return Answer(
         {
@@ -158,7 +144,7 @@ def get_catalog(call: Call) -> Answer:
                     "id": name,
                     "name": name.capitalize(),
                     "description": description,
-                    "grants": permissions_of(name),
+                    "grants": permissions_of_role(name),
                     "all": name == "owner",
                 }
                 for name, description in DESCRIPTIONS.items()
@@ -169,7 +155,7 @@ def get_catalog(call: Call) -> Answer:
                     "id": name,
                     "name": name.capitalize(),
                     "description": description,
-                    "permissions": permitted_by(list(scopes)),
+                    "permissions": permissions_of(scopes, with_session=False),
                     "providerOnly": False,
                 }
                 for name, (description, scopes) in TEMPLATES.items()

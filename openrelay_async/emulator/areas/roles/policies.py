@@ -16,7 +16,6 @@ from openrelay_async.emulator.answers import (
 from openrelay_async.emulator.areas.roles.routes import check_ranges, require_manager
 from openrelay_async.emulator.areas.roles.storage import GUARDRAILS, KEY_SETTINGS, Guardrail, KeySettings
 from openrelay_async.emulator.call import Call
-from openrelay_async.emulator.scopes import is_in_ranges
 
 _MOST_DAYS = 3650
 
@@ -61,9 +60,7 @@ def _read(call: Call) -> Guardrail:
 
 def _find_lockout(call: Call, policy: Guardrail) -> list[str]:
     """Who would be shut out by it: the caller, at least, can be told."""
-    if policy.enabled and policy.guardrail == "everyone_networks":
-        return [] if is_in_ranges(call.source_ip, policy.ip_ranges) else [call.principal.actor]
-    return []
+    return [call.principal.actor] if policy.shuts_out(call.source_ip, with_key=False) else []
 
 
 def _check_lockout(call: Call, policy: Guardrail) -> None:

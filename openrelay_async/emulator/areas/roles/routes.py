@@ -19,8 +19,7 @@ from openrelay_async.emulator.areas.account.storage import MEMBERSHIPS, USERS
 from openrelay_async.emulator.areas.roles.storage import ROLES, Role
 from openrelay_async.emulator.call import Call
 from openrelay_async.emulator.fields import Fields
-from openrelay_async.emulator.generated.routes import OPERATIONS
-from openrelay_async.emulator.scopes import ROLE_SCOPES, allows, is_range, list_permissions
+from openrelay_async.emulator.scopes import ROLE_SCOPES, check_permissions, is_range, permissions_of
 
 DESCRIPTIONS: Mapping[str, str] = {
     "owner": "Everything, owners included",
@@ -39,15 +38,9 @@ def require_manager(call: Call) -> None:
         raise Refusal(403, "needs an owner or admin", "FORBIDDEN", deniedBy="role", permission=permission)
 
 
-def permissions_of(role: str) -> list[str]:
+def permissions_of_role(name: str) -> list[str]:
     """The permissions that a built-in role amounts to."""
-    scopes = ROLE_SCOPES.get(role, ())
-    found = {
-        operation.permission
-        for operation in OPERATIONS
-        if operation.permission and (operation.scope is None or allows(scopes, operation.scope))
-    }
-    return sorted(found)
+    return permissions_of(ROLE_SCOPES.get(name, ()), with_session=True)
 
 
 def list_roles(call: Call) -> Answer:
@@ -70,7 +63,7 @@ def create_role(call: Call) -> Answer:
         id=call.new_id("role_"),
         org_id=call.org_id,
         name=name,
-        permissions=check_permissions(body, "permissions"),
+        permissions=read_permissions(body),
         created_at=call.now,
         updated_at=call.now,
         created_by=_who(call),
@@ -95,7 +88,7 @@ def update_role(call: Call) -> Answer:
         role,
         name=name,
         description=body.text("description", role.description),
-        permissions=check_permissions(body, "permissions") if "permissions" in body else role.permissions,
+        permissions=read_permissions(body) if "permissions" in body else role.permissions,
         endpoints=body.texts("endpoints") if "endpoints" in body else role.endpoints,
         ip_ranges=check_ranges(body) if "ipRanges" in body else role.ip_ranges,
         models=body.texts("models") if "models" in body else role.models,
@@ -123,13 +116,9 @@ def delete_role(call: Call) -> Answer:
     return NO_CONTENT
 
 
-def check_permissions(body: Fields, field: str) -> list[str]:
+def read_permissions(body: Fields) -> list[str]:
     """Raise 400 for a permission that no operation asks for."""
-    known = list_permissions(OPERATIONS)
-    for index, permission in enumerate(body.texts(field)):
-        if permission not in known:
-            raise bad_request(f"{field}[{index}]", "is no permission")
-    return sorted(set(body.texts(field)))
+    return sorted(set(check_permissions(body.texts("permissions"), "permissions")))
 
 
 def check_ranges(body: Fields) -> list[str]:
@@ -164,7 +153,7 @@ def _render_builtin(call: Call, name: str) -> dict[str, object]:
         "name": name.capitalize(),
         "description": DESCRIPTIONS[name],
         "builtin": True,
-        "permissions": permissions_of(name),
+        "permissions": permissions_of_role(name),
         "memberCount": sum(member.role == name and member.role_id is None for member in members),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from openrelay_async.emulator.scopes import is_in_ranges
 from openrelay_async.emulator.storage import Collection, Database
 
 
@@ -42,6 +43,11 @@ class Guardrail:
     endpoints: list[str] = attrs.field(factory=list)
     ip_ranges: list[str] = attrs.field(factory=list)
     models: list[str] = attrs.field(factory=list)
+
+    def shuts_out(self, source_ip: str | None, *, with_key: bool) -> bool:
+        """Does it refuse requests from this address, made with a key or with a session?"""
+        applies = self.guardrail == "everyone_networks" or (self.guardrail == "key_networks" and with_key)
+        return self.enabled and applies and not is_in_ranges(source_ip, self.ip_ranges)
 
 
 @attrs.frozen

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from openrelay_async.emulator.answers import NO_CONTENT, Answer, conflict, moment, without_absent
 from openrelay_async.emulator.areas.snapshots.storage import SNAPSHOTS, Snapshot
 from openrelay_async.emulator.areas.vms.ordering import order_vm
@@ -71,9 +69,6 @@ def fork_vm(call: Call) -> Answer:
 
 def _as_order(call: Call, snapshot: Snapshot) -> Fields:
     """What the snapshot had, and what the caller wants otherwise."""
-    secrets = (
-        cast("dict[str, object]", call.database.vault.unseal(snapshot.sealed)) if snapshot.sealed else {}
-    )
     kept = {
         "name": f"{snapshot.name}-fork",
         "gpuModelId": snapshot.gpu_model_id,
@@ -84,7 +79,7 @@ def _as_order(call: Call, snapshot: Snapshot) -> Fields:
         "containerPort": snapshot.container_port,
         "diskSizeGb": snapshot.disk_size_gb,
         "tier": snapshot.tier,
-        **secrets,
+        **call.database.vault.unseal(snapshot.sealed),
     }
     return Fields({**without_absent(kept), **call.body.raw})
 
@@ -104,9 +99,7 @@ def _has_failed(call: Call, snapshot: Snapshot) -> bool:
 def _render(call: Call, snapshot: Snapshot) -> dict[str, object]:
     status = _status(call, snapshot)
     is_ready = status == "ready"
-    secrets = (
-        cast("dict[str, object]", call.database.vault.unseal(snapshot.sealed)) if snapshot.sealed else {}
-    )
+    secrets = call.database.vault.unseal(snapshot.sealed)
     error = (
         "the VM ended while its disk was copied"
         if status == "failed"

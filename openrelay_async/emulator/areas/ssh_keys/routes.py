@@ -6,7 +6,7 @@ from openrelay_async.emulator.answers import NO_CONTENT, Answer, conflict, momen
 from openrelay_async.emulator.areas.ssh_keys.rules import read_fingerprint
 from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS, SshKey
 from openrelay_async.emulator.areas.vms.rules import is_active
-from openrelay_async.emulator.areas.vms.storage import Vm, list_vms_of
+from openrelay_async.emulator.areas.vms.storage import VMS, Vm
 from openrelay_async.emulator.call import Call
 
 
@@ -23,8 +23,13 @@ def create_key(call: Call) -> Answer:
 
 
 def list_keys(call: Call) -> Answer:
-    vms = [vm for vm in list_vms_of(call.database, call.org_id) if is_active(vm, call.now)]
+    vms = _active_vms(call)
     return Answer([_render(key, vms) for key in SSH_KEYS.find(call.database, org_id=call.org_id)])
+
+
+def _active_vms(call: Call) -> list[Vm]:
+    """VMs and pods of the organization."""
+    return [vm for vm in VMS.find(call.database, org_id=call.org_id) if is_active(vm, call.now)]
 
 
 def _render(key: SshKey, vms: list[Vm]) -> dict[str, object]:
@@ -47,8 +52,7 @@ def _find_blocking(key: SshKey, vms: list[Vm]) -> list[str]:
 
 def delete_key(call: Call) -> Answer:
     key = call.require(SSH_KEYS, call.path["id"], "SSH key")
-    vms = [vm for vm in list_vms_of(call.database, call.org_id) if is_active(vm, call.now)]
-    blocking = _find_blocking(key, vms)
+    blocking = _find_blocking(key, _active_vms(call))
     if blocking:
         raise conflict(f"it is the only key of {len(blocking)} running VMs", "SSH_KEY_IN_USE")
     SSH_KEYS.delete(call.database, key)

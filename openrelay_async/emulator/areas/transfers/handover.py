@@ -15,17 +15,17 @@ from openrelay_async.emulator.storage import Database
 
 
 def hand_over_vm(
-    database: Database, vm: Vm, target: str, ssh_key_ids: list[str], transfer_id: str, now: float, seed: int
+    database: Database, vm: Vm, target: str, ssh_key_ids: list[str], transfer_id: str, now: float
 ) -> None:
     """SSH keys stay behind: the new owner names their own."""
     close_account(database, vm.id, transfer_id, now)
     moved = attrs.evolve(vm, org_id=target, ssh_key_ids=ssh_key_ids, updated_at=now, billed_from=now)
     _move_events(database, vm.id, target)
-    save_vm(database, moved, now, seed)
+    save_vm(database, moved, now)
 
 
 def hand_over_cluster(
-    database: Database, cluster: Cluster, target: str, transfer_id: str, now: float, seed: int
+    database: Database, cluster: Cluster, target: str, transfer_id: str, now: float
 ) -> None:
     moved = attrs.evolve(cluster, org_id=target, updated_at=now)
     _move_events(database, cluster.id, target)
@@ -34,7 +34,7 @@ def hand_over_cluster(
         for replica in replicas:
             close_account(database, replica.id, transfer_id, now)
         meter_replicas(database, moved, replicas, since=now)
-    save_cluster(database, moved, now, seed)
+    save_cluster(database, moved, now)
 
 
 def find_resource(database: Database, kind: str, resource_id: str) -> Vm | Cluster | None:

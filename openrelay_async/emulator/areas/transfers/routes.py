@@ -18,7 +18,7 @@ from openrelay_async.emulator.answers import (
 from openrelay_async.emulator.areas.account.storage import ORGANIZATIONS
 from openrelay_async.emulator.areas.clusters.rules import cluster_status
 from openrelay_async.emulator.areas.clusters.storage import Cluster
-from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
+from openrelay_async.emulator.areas.ssh_keys.storage import choose_ssh_keys
 from openrelay_async.emulator.areas.transfers.handover import find_resource, hand_over_cluster, hand_over_vm
 from openrelay_async.emulator.areas.transfers.storage import TRANSFERS, Transfer
 from openrelay_async.emulator.areas.vms.storage import Vm
@@ -56,7 +56,7 @@ def initiate(call: Call) -> Answer:
         resource_id=resource.id,
         resource_name=resource.name,
         created_at=call.now,
-        initiated_by=_who(call),
+        initiated_by=call.principal.responsible_user_id,
         note=body.optional_text("note") or None,
     )
     TRANSFERS.insert(call.database, transfer)
@@ -75,22 +75,15 @@ def accept(call: Call) -> Answer:
     resource = find_resource(call.database, transfer.resource_type, transfer.resource_id)
     if resource is None or _status(resource, call.now) in ("terminated", "failed"):
         raise conflict("it has ended meanwhile", "INVALID_STATE")
-    target, seed = transfer.target_org_id, call.settings.seed
+    target = transfer.target_org_id
     if isinstance(resource, Cluster):
-        hand_over_cluster(call.database, resource, target, transfer.id, call.now, seed)
+        hand_over_cluster(call.database, resource, target, transfer.id, call.now)
     else:
-        ids = _read_ssh_keys(call, target)
-        hand_over_vm(call.database, resource, target, ids, transfer.id, call.now, seed)
+        ids = choose_ssh_keys(
+            call.database, call.body.texts("sshKeyIds"), target, owner="the organization that accepts"
+        )
+        hand_over_vm(call.database, resource, target, ids, transfer.id, call.now)
     return _respond(call, transfer, "accepted")
-
-
-def _read_ssh_keys(call: Call, target: str) -> list[str]:
-    ids = call.body.texts("sshKeyIds")
-    for index, key_id in enumerate(ids):
-        key = SSH_KEYS.get(call.database, key_id)
-        if key is None or key.org_id != target:
-            raise bad_request(f"sshKeyIds[{index}]", "is no SSH key of the organization that accepts")
-    return list(dict.fromkeys(ids))
 
 
 def reject(call: Call) -> Answer:
@@ -102,7 +95,8 @@ def cancel(call: Call) -> Answer:
 
 
 def _respond(call: Call, transfer: Transfer, state: str) -> Answer:
-    changed = attrs.evolve(transfer, state=state, responded_at=call.now, responded_by=_who(call))
+    who = call.principal.responsible_user_id
+    changed = attrs.evolve(transfer, state=state, responded_at=call.now, responded_by=who)
     TRANSFERS.update(call.database, changed)
     for org_id in (transfer.org_id, transfer.target_org_id):
         call.audit(f"transfer.{state}", transfer.resource_type, transfer.resource_id, org_id=org_id)
@@ -144,11 +138,6 @@ def list_targets(call: Call) -> Answer:
     """The organizations of the user: others can be named by their slug, too."""
     found = [ORGANIZATIONS.get(call.database, org_id) for org_id in call.principal.grants]
     return Answer([{"id": item.id, "name": item.name, "slug": item.slug} for item in found if item])
-
-
-def _who(call: Call) -> str | None:
-    key = call.principal.key
-    return key.created_by if key else call.principal.user_id
 
 
 def _common(transfer: Transfer, now: float) -> dict[str, object]:

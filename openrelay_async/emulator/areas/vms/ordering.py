@@ -15,7 +15,7 @@ from openrelay_async.emulator.areas.catalog.rules import (
     gpu_price,
 )
 from openrelay_async.emulator.areas.catalog.storage import allocate_cpus, allocate_gpus, release
-from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
+from openrelay_async.emulator.areas.ssh_keys.storage import choose_ssh_keys
 from openrelay_async.emulator.areas.vms.rules import deploy
 from openrelay_async.emulator.areas.vms.saving import save_vm
 from openrelay_async.emulator.areas.vms.storage import Vm
@@ -71,15 +71,6 @@ def take_room_again(call: Call, vm: Vm) -> Vm:
     return attrs.evolve(vm, node_id=node.id, location_id=node.location_id)
 
 
-def check_ssh_keys(call: Call, ids: list[str]) -> list[str]:
-    """Raises 400 if one is not a key of the organization."""
-    for index, key_id in enumerate(ids):
-        key = SSH_KEYS.get(call.database, key_id)
-        if key is None or key.org_id != call.org_id:
-            raise bad_request(f"sshKeyIds[{index}]", "is no SSH key of this organization")
-    return list(dict.fromkeys(ids))
-
-
 def order_vm(call: Call, *, kind: str = "vm", require_name: bool = True, order: Fields | None = None) -> Vm:
     """Check an order (the body unless told otherwise), take the room, and write the VM down.
 
@@ -98,7 +89,7 @@ def order_vm(call: Call, *, kind: str = "vm", require_name: bool = True, order: 
     port = body.optional_integer("containerPort")
     if port is not None and not 1 <= port <= 65535:
         raise bad_request("containerPort", "must be from 1 to 65535")
-    ssh_key_ids = check_ssh_keys(call, body.texts("sshKeyIds"))
+    ssh_key_ids = choose_ssh_keys(call.database, body.texts("sshKeyIds"), call.org_id)
     hardware = read_hardware(call, body, tier)
     wanted_node = body.optional_text("nodeId")
     if wanted_node and call.settings.fleet.node(wanted_node) is None:
@@ -134,7 +125,7 @@ def order_vm(call: Call, *, kind: str = "vm", require_name: bool = True, order: 
         ssh_key_ids=ssh_key_ids,
         sealed=seal_secrets(call, body),
     )
-    return save_vm(call.database, deploy(vm, call.now), call.now, call.settings.seed, is_new=True)
+    return save_vm(call.database, deploy(vm, call.now), call.now, is_new=True)
 
 
 def seal_secrets(call: Call, body: Fields) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from openrelay_async.emulator.answers import NO_CONTENT, Answer, bad_request, not_found
+from openrelay_async.emulator.answers import NO_CONTENT, Answer, bad_request, not_found, page_answer
 from openrelay_async.emulator.areas.catalog.rules import LARGEST_DISK
 from openrelay_async.emulator.areas.catalog.storage import release
 from openrelay_async.emulator.areas.ssh_keys.storage import SSH_KEYS
@@ -20,17 +20,16 @@ from openrelay_async.emulator.lifecycle import status_at
 
 def create_vm(call: Call) -> Answer:
     key = call.header("Idempotency-Key")
-    vm_id, repeated = create_once(call, key, lambda: order_vm(call).id)
+    vm_id, headers = create_once(call, key, lambda: order_vm(call).id)
     vm = call.require(VMS, vm_id, "VM")
-    return Answer(_render(call, vm), headers={"Idempotent-Replayed": "true"} if repeated else {})
+    return Answer(_render(call, vm), headers=headers)
 
 
 def list_vms(call: Call) -> Answer:
     only_active = call.query.boolean("activeOnly")
     keep = (lambda vm: rules.is_active(vm, call.now)) if only_active else None
     vms, cursor = call.page(VMS, keep=keep, org_id=call.org_id, kind="vm")
-    items = [_render(call, vm) for vm in vms]
-    return Answer({"items": items, "nextCursor": cursor} if cursor else {"items": items})
+    return page_answer([_render(call, vm) for vm in vms], cursor)
 
 
 def get_vm(call: Call) -> Answer:
@@ -138,7 +137,7 @@ def find_vm(call: Call) -> Vm:
 
 
 def _save(call: Call, vm: Vm) -> Answer:
-    return Answer(_render(call, save_vm(call.database, vm, call.now, call.settings.seed)))
+    return Answer(_render(call, save_vm(call.database, vm, call.now)))
 
 
 def _render(call: Call, vm: Vm) -> dict[str, object]:

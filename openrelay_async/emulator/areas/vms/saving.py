@@ -13,7 +13,7 @@ from openrelay_async.emulator.storage import Database
 _ANNOUNCED = ("running", "stopped", "terminated", "interrupted")
 
 
-def save_vm(database: Database, vm: Vm, now: float, seed: int, *, is_new: bool = False) -> Vm:
+def save_vm(database: Database, vm: Vm, now: float, *, is_new: bool = False) -> Vm:
     """Insert or update a VM or pod."""
     if is_new:
         VMS.insert(database, vm)
@@ -36,5 +36,5 @@ def save_vm(database: Database, vm: Vm, now: float, seed: int, *, is_new: bool =
         for index, (at, status) in enumerate(entries(vm.timeline))
         if status in _ANNOUNCED
     ]
-    plan_events(database, vm.org_id, vm.id, planned, now, seed)
+    plan_events(database, vm.org_id, vm.id, planned, now)
     return vm

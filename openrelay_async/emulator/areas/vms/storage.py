@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from openrelay_async.emulator.lifecycle import Timeline
-from openrelay_async.emulator.storage import Collection, Database
+from openrelay_async.emulator.storage import Collection
 
 
 @attrs.frozen
@@ -44,8 +44,3 @@ class Vm:
 
 
 VMS = Collection("vms", Vm, indexed=("kind",))
-
-
-def list_vms_of(database: Database, org_id: str) -> list[Vm]:
-    """VMs and pods of an organization."""
-    return VMS.find(database, org_id=org_id)

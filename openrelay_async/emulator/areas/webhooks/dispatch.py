@@ -23,19 +23,19 @@ class Parcel:
     headers: dict[str, str] = attrs.field(repr=False)
 
 
-def fan_out(database: Database, now: float, seed: int) -> None:
+def fan_out(database: Database, now: float) -> None:
     """Make a first delivery of every due event for every webhook that wants it."""
     for event in take_due_events(database, now):
         for webhook in WEBHOOKS.find(database, org_id=event.org_id):
             # A webhook hears of what happens after it was made.
             if webhook.enabled and event.type in webhook.events and webhook.created_at <= event.due:
-                _add_delivery(database, webhook, event, seed)
+                _add_delivery(database, webhook, event)
 
 
-def _add_delivery(database: Database, webhook: Webhook, event: Event, seed: int) -> None:
+def _add_delivery(database: Database, webhook: Webhook, event: Event) -> None:
     body = {"id": event.id, "type": event.type, "created_at": moment(event.due), "data": event.data}
     delivery = Delivery(
-        id=database.new_id("dlv_", seed),
+        id=database.new_id("dlv_"),
         org_id=webhook.org_id,
         webhook_id=webhook.id,
         event_id=event.id,
@@ -72,13 +72,7 @@ def _pack(database: Database, webhook: Webhook, delivery: Delivery) -> Parcel:
 
 
 def record_attempt(
-    database: Database,
-    delivery: Delivery,
-    now: float,
-    seed: int,
-    *,
-    status_code: int | None,
-    error: str | None,
+    database: Database, delivery: Delivery, now: float, *, status_code: int | None, error: str | None
 ) -> None:
     """Write down how an attempt went, and plan the next one if it failed and there is one."""
     if DELIVERIES.get(database, delivery.id) is None:
@@ -95,7 +89,7 @@ def record_attempt(
     if not delivered and delivery.attempt <= len(RETRY_AFTER):
         again = attrs.evolve(
             delivery,
-            id=database.new_id("dlv_", seed),
+            id=database.new_id("dlv_"),
             attempt=delivery.attempt + 1,
             due=now + RETRY_AFTER[delivery.attempt - 1],
             created_at=now,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from openrelay_async.emulator.answers import bad_request
-from openrelay_async.emulator.secrets import Vault
+from openrelay_async.emulator.vault import Vault
 
 RETRY_AFTER = (10.0, 60.0, 300.0)
 """Seconds to the second, third and fourth attempt."""

@@ -18,6 +18,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -66,30 +67,32 @@ class Vault:
         """A secret text that can be told again at any time."""
         return prefix + base64.urlsafe_b64encode(self.digest("secret", *parts)).decode().rstrip("=")
 
-    def seal(self, value: object) -> str:
+    def seal(self, fields: Mapping[str, object]) -> str:
         """JSON under lock and key.
 
         The standard library has no cipher, and the emulator adds no dependency for one: this is HMAC-SHA256
         in counter mode as a stream, then a MAC over the whole (encrypt-then-MAC), with a fresh nonce each
         time.
         """
-        plain = orjson.dumps(value)
+        plain = orjson.dumps(dict(fields))
         nonce = os.urandom(_NONCE)
         locked = nonce + self._apply_stream(nonce, plain)
         return base64.b64encode(locked + self._tag(locked)).decode()
 
-    def unseal(self, sealed: str) -> object:
-        """What was sealed.
+    def unseal(self, sealed: str | None) -> dict[str, object]:
+        """The fields that were sealed; none if nothing was.
 
         Raises:
             ValueError: it was sealed under another key, or changed since.
         """
+        if sealed is None:
+            return {}
         raw = base64.b64decode(sealed)
         locked, tag = raw[:-_TAG], raw[-_TAG:]
         if not hmac.compare_digest(self._tag(locked), tag):
             raise ValueError("sealed under another key")
-        value: object = orjson.loads(self._apply_stream(locked[:_NONCE], locked[_NONCE:]))
-        return value
+        fields: dict[str, object] = orjson.loads(self._apply_stream(locked[:_NONCE], locked[_NONCE:]))
+        return fields
 
     def _apply_stream(self, nonce: bytes, data: bytes) -> bytes:
         key = self.digest("stream")
