@@ -1,7 +1,8 @@
 """How many requests a second a service takes: learned from its refusals, probed upwards. No I/O.
 
-Additive increase and multiplicative decrease, as in TCP: after a 429 all wait as long as the service asks
-and go on a little below the rate that it took; the rate then grows slowly, faster the longer nothing
+As in TCP: after a 429 all wait as long as the service asks and go on at a lower rate. The first refusal says
+little of where the limit is, or whether there is one: the rate doubles each second until the next refusal
+shows it. From then on it goes on a little below what was taken and grows slowly, faster the longer nothing
 happens, until the next 429 or the limit that the service names.
 """
 
@@ -20,8 +21,10 @@ SOON = 3.0
 """Seconds after a refusal in which another one says that the rate is far too high."""
 FIRST = 10.0
 """Least rate after the first refusal."""
+FIRST_GROWTH = 0.7
+"""Part by which the rate grows in a second while only one refusal is known: it doubles, as it compounds."""
 GROWTH = 0.02
-"""Part by which the rate grows in a second, at first."""
+"""Part by which the rate grows in a second, soon after a later refusal."""
 GROWTH_DOUBLES = 15.0
 """Seconds in which the growth itself doubles."""
 FASTEST_GROWTH = 0.5
@@ -38,7 +41,7 @@ class PaceRate:
     """The rate of one client at one host."""
 
     __slots__ = (
-        "_ceiling", "_grown_at", "_refused_at", "_samples", "_tokens", "_tokens_at",
+        "_ceiling", "_grown_at", "_is_probing", "_refused_at", "_samples", "_tokens", "_tokens_at",
         "blocked_until", "count", "maximum", "rate",
     )  # fmt: skip
 
@@ -53,6 +56,8 @@ class PaceRate:
         """Nothing is sent before."""
         self._ceiling = math.inf
         self._refused_at = -math.inf
+        self._is_probing = False
+        """Whether the limit is still looked for: only one refusal has come."""
         self._grown_at = -math.inf
         self._samples: deque[tuple[float, int]] = deque(maxlen=256)
         self._tokens = 1.0
@@ -89,8 +94,11 @@ class PaceRate:
         if self._refused_at == -math.inf:
             # Few requests tell little of what a service takes: somebody else may have used it up.
             taken = max(self.measure(now), FIRST)
+            self._is_probing = True
         else:
-            taken = self.rate * (SHARP_DECREASE if now - self._refused_at < SOON else DECREASE)
+            is_far_too_high = self._is_probing or now - self._refused_at < SOON
+            taken = self.rate * (SHARP_DECREASE if is_far_too_high else DECREASE)
+            self._is_probing = False
         self._ceiling = named if named is not None else math.inf
         self.rate = max(min(taken, self._ceiling, self.maximum), LOWEST)
         self.blocked_until = now + wait
@@ -103,7 +111,9 @@ class PaceRate:
         if elapsed <= 0 or self._refused_at == -math.inf:
             return
         self._grown_at = now
-        growth = min(GROWTH * 2.0 ** ((now - self._refused_at) / GROWTH_DOUBLES), FASTEST_GROWTH)
+        growth = FIRST_GROWTH
+        if not self._is_probing:
+            growth = min(GROWTH * 2.0 ** ((now - self._refused_at) / GROWTH_DOUBLES), FASTEST_GROWTH)
         self.rate = min(self.rate * (1.0 + growth * min(elapsed, 1.0)), self._ceiling, self.maximum)
 
     def rest(self, now: float) -> None:

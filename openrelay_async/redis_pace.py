@@ -34,6 +34,7 @@ _WITHOUT_REDIS = (1, 0.1)
 def _with_numbers(script: str) -> str:
     """Return a script with the numbers by which a client paces itself, so that both go by the same."""
     return Template(script).substitute(
+        first_growth=pace_rate.FIRST_GROWTH,
         growth=pace_rate.GROWTH,
         growth_doubles=pace_rate.GROWTH_DOUBLES,
         fastest_growth=pace_rate.FASTEST_GROWTH,
@@ -54,7 +55,7 @@ _RESERVE = _with_numbers("""
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local wanted = tonumber(ARGV[1])
-local row = redis.call('HMGET', KEYS[1], 'rate', 'blocked', 'refused', 'grown', 'tokens', 'at')
+local row = redis.call('HMGET', KEYS[1], 'rate', 'blocked', 'refused', 'grown', 'tokens', 'at', 'probing')
 if not row[1] then return {wanted, -1} end
 local rate, blocked, refused = tonumber(row[1]), tonumber(row[2]), tonumber(row[3])
 local grown, tokens, at = tonumber(row[4]), tonumber(row[5]), tonumber(row[6])
@@ -63,7 +64,8 @@ if now - refused > $quiet and now - grown > 10 then
   redis.call('DEL', KEYS[1])
   return {wanted, -1}
 end
-local growth = math.min($growth * 2 ^ ((now - refused) / $growth_doubles), $fastest_growth)
+local growth = $first_growth
+if row[7] ~= '1' then growth = math.min($growth * 2 ^ ((now - refused) / $growth_doubles), $fastest_growth) end
 rate = rate * (1 + growth * math.min(now - grown, 1))
 tokens = math.min(tokens + (now - at) * rate, math.max(1, rate * $burst))
 local count = math.min(wanted, math.floor(tokens + 1e-9))
@@ -78,21 +80,22 @@ _REFUSE = _with_numbers("""
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local wait, taken = tonumber(ARGV[1]), tonumber(ARGV[2])
-local row = redis.call('HMGET', KEYS[1], 'rate', 'blocked', 'refused')
+local row = redis.call('HMGET', KEYS[1], 'rate', 'blocked', 'refused', 'probing')
 local rate, blocked, refused = tonumber(row[1] or '0'), tonumber(row[2] or '0'), tonumber(row[3] or '0')
 if now <= blocked then
   redis.call('HSET', KEYS[1], 'blocked', tostring(math.max(blocked, now + wait)))
   return 0
 end
+local probing = '0'
 if not row[1] then
-  rate = math.max(taken, $first)
-elseif now - refused < $soon then
+  rate, probing = math.max(taken, $first), '1'
+elseif row[4] == '1' or now - refused < $soon then
   rate = math.max(rate * $sharp_decrease, $lowest)
 else
   rate = math.max(rate * $decrease, $lowest)
 end
 local after = tostring(now + wait)
-redis.call('HSET', KEYS[1], 'rate', tostring(rate), 'blocked', after, 'refused', after, 'grown', after, 'tokens', '0', 'at', after)
+redis.call('HSET', KEYS[1], 'rate', tostring(rate), 'blocked', after, 'refused', after, 'grown', after, 'tokens', '0', 'at', after, 'probing', probing)
 redis.call('EXPIRE', KEYS[1], 3600)
 return 1
 """)  # noqa: E501 - Lua

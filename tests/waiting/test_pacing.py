@@ -220,21 +220,40 @@ class TestTheRate:
             pace.refuse(1.1, 2.0, None)
         assert pace.rate == pytest.approx(100)
 
+    def refused_twice(self) -> PaceRate:
+        """Return a pace whose limit is known, at 60 requests a second from 5.0 on."""
+        pace = self.refused()
+        pace.refuse(4.0, 1.0, None)
+        assert pace.rate == pytest.approx(60)
+        return pace
+
     def test_falls_sharply_when_the_next_refusal_comes_soon_and_a_little_when_late(self):
-        soon, late = self.refused(), self.refused()
-        soon.refuse(4.0, 1.0, None)
+        soon, late = self.refused_twice(), self.refused_twice()
+        soon.refuse(6.0, 1.0, None)
         late.refuse(20.0, 1.0, None)
-        assert soon.rate == pytest.approx(60)
-        assert late.rate == pytest.approx(85)
+        assert soon.rate == pytest.approx(36)
+        assert late.rate == pytest.approx(51)
+
+    def test_doubles_each_second_until_a_second_refusal_shows_the_limit(self):
+        """R3.8: one refusal, of a service that may take any number, must not make it slow for a minute."""
+        pace = self.refused()
+        for step in range(1, 41):
+            pace.grow(3.0 + step / 20)
+        doubled_twice = pace.rate
+        assert 350 < doubled_twice < 450
+        pace.refuse(10.0, 1.0, None)
+        assert pace.rate == pytest.approx(0.6 * doubled_twice)
+        pace.grow(12.0)
+        assert pace.rate < 0.65 * doubled_twice
 
     def test_grows_only_while_somebody_waits_for_it_and_faster_with_time(self):
-        pace = self.refused()
-        now = 3.0
+        pace = self.refused_twice()
+        now = 5.0
         for _ in range(40):
             now += 0.25
             pace.grow(now)
         early = pace.rate
-        assert 110 < early < 150
+        assert 66 < early < 90
         for _ in range(240):
             now += 0.25
             pace.grow(now)
