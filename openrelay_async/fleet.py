@@ -20,8 +20,9 @@ from openrelay_async.observers import tell
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import Source, may_pass
 from openrelay_async.poll_timer import PollTimer
-from openrelay_async.roster import Entry, Roster, Waiter
+from openrelay_async.roster import Roster
 from openrelay_async.transport import Shared
+from openrelay_async.wait_entries import Entry, Waiter
 from openrelay_async.waiting import Living
 from openrelay_async.watching import Watch
 
@@ -84,8 +85,7 @@ class Poller(Generic[R]):
         """Let somebody read changes; the shortest interval that anybody asks for holds."""
         self.watches.append(watch)
         watch.interval = interval
-        if interval is not None:
-            self.roster.intervals[interval] += 1
+        self.roster.intervals.add(interval)
         self.roster.changed_at = self._clock.monotonic()
         self.start(hurry=True)
 
@@ -100,8 +100,7 @@ class Poller(Generic[R]):
             self.roster.leave(waiter)
         if watch is not None:
             self.watches.remove(watch)
-            if watch.interval is not None:
-                self.roster.release_interval(watch.interval)
+            self.roster.intervals.remove(watch.interval)
         if self.is_wanted():
             return
         self._forget()
@@ -246,7 +245,7 @@ class Poller(Generic[R]):
             for entry in missing:
                 roster.miss(entry, self.source.absent(entry.id))
         else:
-            to_confirm = [entry for entry in roster.entries.values() if entry.confirm]
+            to_confirm = [entry for entry in roster.entries.values() if entry.needs_confirmation]
             await self._read_all(self._take_turns(missing) + self._take_turns(to_confirm))
         absent = {key for watch in watches for key in watch.missing(self._looks)}
         for key in list(absent)[:_SINGLES]:
@@ -280,12 +279,12 @@ class Poller(Generic[R]):
 
     async def _read_one(self, entry: Entry[R]) -> None:
         source, full = self.source, True
-        if source.read is not None and not entry.confirm:
+        if source.read is not None and not entry.needs_confirmation:
             full = all(waiter.goal.returns == "read" for waiter in entry.waiters)
-        entry.confirm = False
+        entry.needs_confirmation = False
         await self._read_as(entry, full=full)
-        if entry.confirm and not full and entry.waiters:
-            entry.confirm = False
+        if entry.needs_confirmation and not full and entry.waiters:
+            entry.needs_confirmation = False
             await self._read_as(entry, full=True)
 
     async def _read_as(self, entry: Entry[R], *, full: bool) -> None:
@@ -342,7 +341,7 @@ class Poller(Generic[R]):
 
     def _interval(self) -> float:
         quiet = self._clock.monotonic() - self.roster.changed_at
-        return self.pace.interval(quiet, self._pages, self.roster.longest_interval())
+        return self.pace.interval(quiet, self._pages, self.roster.intervals.limit())
 
     def _plan(self) -> float:
         """Return the seconds until the next look, and tell the hooks."""
@@ -350,7 +349,7 @@ class Poller(Generic[R]):
         delay, floor = self._interval(), 0.0
         self._failed_looks = 0 if failure is None else self._failed_looks + 1
         if failure is not None:
-            delay = pace.after_failure(delay, self._failed_looks, self.roster.longest_interval())
+            delay = pace.after_failure(delay, self._failed_looks, self.roster.intervals.limit())
             floor = failure.retry_after or 0.0
         delay = max(floor, delay * clock.uniform(1.0 - pace.jitter, 1.0 + pace.jitter))
         self._floor = clock.monotonic() + floor
