@@ -88,6 +88,15 @@ def test_nobody_looks_before_the_time_that_the_service_asks_for(plan, clock, cha
     assert plan.next_look(early=False) >= 7 + 30
 
 
+def test_what_the_service_asks_for_counts_from_the_end_of_a_long_look(plan, clock):
+    plan.pages = 10
+    plan.begin_look()
+    plan.note(unavailable(retry_after=30))
+    clock.advance(20)
+    plan.end_look(clock.monotonic(), None)
+    assert plan.next_look(early=False) == pytest.approx(20 + 30)
+
+
 def test_what_the_service_asks_for_is_longer_than_any_interval(plan, clock):
     assert look(plan, unavailable(retry_after=300), limit=5, clock=clock) == pytest.approx(300)
 
