@@ -15,7 +15,8 @@ from openrelay_async.poll_source import Source
 from openrelay_async.redaction import clean_text
 from openrelay_async.request_path import encode_path_id
 from openrelay_async.resource import Calls
-from openrelay_async.roster import Roster, Sink, Waiter
+from openrelay_async.roster import Roster
+from openrelay_async.wait_entries import Sink, Waiter
 from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome, WaitToken, check_listener
 from openrelay_async.watching import Change, Watch
 
@@ -73,7 +74,7 @@ class Fleet(Generic[R]):
         pollers, place = shared.pollers, self._place()
         found = pollers.get(place)
         if found is not None:
-            return cast("_Shared[R]", found).poller
+            return cast("_SharedPoller[R]", found).poller
         for other in list(pollers):
             if isinstance(other, _Place) and other.loop.is_closed():
                 pollers.pop(other, None)
@@ -89,12 +90,16 @@ class Fleet(Generic[R]):
             scrub=scrub,
         )
         poller = Poller(self.source, roster, shared, lambda: pollers.pop(place, None))
-        pollers[place] = _Shared(self, poller)
+        pollers[place] = _SharedPoller(self, poller)
         return poller
 
     @staticmethod
     def options(timeout: float, interval: float | None, max_failures: int) -> WaitOptions:
-        """Return the checked options of a wait."""
+        """Return the checked options of a wait, so that a resource need not import what they are.
+
+        Raises:
+            ConfigurationError: seconds that are not above zero, or a `max_failures` that is not 0 or more.
+        """
         return WaitOptions.check(timeout, interval, max_failures)
 
     async def wait(
@@ -213,13 +218,13 @@ class Fleet(Generic[R]):
         """Let those who poll for the same resources in the running loop look soon."""
         own, pollers = self._place(), self.calls.transport.shared.pollers
         for place, found in list(pollers.items()):
-            if isinstance(found, _Shared) and own.is_near(place):
+            if isinstance(found, _SharedPoller) and own.is_near(place):
                 found.poller.start(hurry=True)
 
 
 @frozen(eq=False)
-class _Shared(Generic[R]):
-    """What is found by its place while somebody waits."""
+class _SharedPoller(Generic[R]):
+    """A poller that somebody waits for, with its fleet: who waits at the same place finds and joins it."""
 
     fleet: Fleet[R]
     poller: Poller[R]
@@ -265,7 +270,7 @@ def get_fleet(
     place = _find_place(calls, lifecycle.noun, org_id, parent)
     found = calls.transport.shared.pollers.get(place)
     if found is not None:
-        return cast("_Shared[R]", found).fleet
+        return cast("_SharedPoller[R]", found).fleet
     return Fleet(calls, make_source(calls.for_polls(), org_id), org_id, parent)
 
 

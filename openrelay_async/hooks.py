@@ -100,7 +100,8 @@ class WaitTick(CallEvent):
     requests: int
     """Requests of this look."""
     failure: str | None
-    """The first error of this look by its class, `None` if all went well."""
+    """The class of this look's error, `None` if all went well; of several, the one that asks for the longest
+    pause, or else the first."""
     delay: float
     """Seconds until the next look."""
 

@@ -1,4 +1,4 @@
-"""How the resources of a kind are read, and which errors of reading may pass."""
+"""How the resources of a kind are read, which errors of reading may pass, and what mistakes become."""
 
 from __future__ import annotations
 
@@ -73,3 +73,10 @@ def may_pass(error: OpenRelayError) -> bool:
     if isinstance(error, ServerError):
         return error.status != 501
     return isinstance(error, ConnectionFailed | RateLimited | InvalidResponse | PaginationError)
+
+
+def make_polling_error(error: Exception) -> OpenRelayError:
+    """Return the error of waits that end by a mistake, of the library or of the caller: that is its cause."""
+    ended = OpenRelayError(f"polling failed: {type(error).__name__}")
+    ended.__cause__ = error
+    return ended

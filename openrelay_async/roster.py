@@ -10,93 +10,28 @@ import asyncio
 import copy
 import heapq
 import math
-from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from openrelay_async.errors import OpenRelayError, WaitError, WaitFailed, WaitTimeout
 from openrelay_async.lifecycles import Goal, Lifecycle
 from openrelay_async.operation import Operation
-from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome, WaitProgress, WaitToken
-from openrelay_async.waiting import make_wait_error as _make
+from openrelay_async.poll_pace import RequestedIntervals
+from openrelay_async.wait_entries import Entry, Sink, Waiter
+from openrelay_async.waiting import (
+    Living,
+    OnUpdate,
+    WaitOptions,
+    WaitOutcome,
+    WaitProgress,
+    WaitToken,
+    complete_wait_error,
+)
 
 R = TypeVar("R", bound=Living)
 
 _MISSES = 3
 """Reads of a list without the id that end a wait, where a resource cannot be read singly."""
-
-
-class Waiter(Generic[R]):
-    """One wait for one id."""
-
-    __slots__ = ("after", "began", "deadline", "entry", "goal", "on_update", "options", "polled", "sink")
-
-    def __init__(
-        self,
-        entry: Entry[R],
-        goal: Goal,
-        options: WaitOptions,
-        on_update: OnUpdate[R] | None,
-        sink: asyncio.Future[R | None] | Sink[R],
-        *,
-        began: float,
-        deadline: float,
-        polled: int,
-        after: int,
-    ) -> None:
-        self.entry = entry
-        self.goal = goal
-        self.options = options
-        self.on_update = on_update
-        self.sink = sink
-        self.began = began
-        self.deadline = deadline
-        self.polled = polled
-        """The entry's polls when the wait began, less those of the wait that it goes on with."""
-        self.after = after
-        """Requests with this number or below were sent before."""
-
-    def __lt__(self, other: Waiter[R]) -> bool:
-        return self.deadline < other.deadline
-
-
-class Entry(Generic[R]):
-    """What is known of one id that somebody waits for."""
-
-    __slots__ = ("confirm", "failures", "id", "misses", "polls", "resource", "unlisted", "waiters")
-
-    def __init__(self, id: str) -> None:
-        self.id = id
-        self.waiters: tuple[Waiter[R], ...] = ()
-        self.resource: R | None = None
-        self.polls = 0
-        self.failures = 0
-        self.misses = 0
-        self.confirm = False
-        """Whether a list shows it at its goal, and the full reading must say so too."""
-        self.unlisted = False
-        """Whether the last list did not have it, or only far behind."""
-
-
-class Sink(Generic[R]):
-    """Collects the outcomes of many waits, in the order in which they end."""
-
-    __slots__ = ("_arrival", "_outcomes")
-
-    def __init__(self) -> None:
-        self._outcomes: deque[WaitOutcome[R]] = deque()
-        self._arrival: asyncio.Future[None] | None = None
-
-    def put(self, outcome: WaitOutcome[R]) -> None:
-        self._outcomes.append(outcome)
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
-
-    async def get(self) -> WaitOutcome[R]:
-        while not self._outcomes:
-            self._arrival = asyncio.get_running_loop().create_future()
-            await self._arrival
-        return self._outcomes.popleft()
 
 
 class Roster(Generic[R]):
@@ -120,17 +55,17 @@ class Roster(Generic[R]):
         self.fresh: dict[str, None] = {}
         """Ids for which somebody began to wait since the last look began."""
         self.requests = 0
-        """Number of the last request that was sent."""
+        """Number of the last request that was sent; they count from 1."""
         self.changed_at = -math.inf
-        """When something last changed, or somebody began to wait."""
+        """When something last changed, or somebody began to wait, in the clock's time."""
+        self.intervals = RequestedIntervals()
+        """The intervals that waits and watches ask for."""
         self._lifecycle = lifecycle
         self._operation = operation
         self._org_id = org_id
         self._parent = parent
         self._scrub = scrub
         self._deadlines: list[Waiter[R]] = []
-        self.intervals: Counter[float] = Counter()
-        """How many ask for each longest interval."""
 
     def join(
         self,
@@ -154,16 +89,15 @@ class Roster(Generic[R]):
             sink,
             began=now - (resumed.elapsed if resumed else 0.0),
             deadline=now + options.timeout,
-            polled=entry.polls - (resumed.polls if resumed else 0),
-            after=self.requests,
+            polls_before=entry.polls - (resumed.polls if resumed else 0),
+            last_request_before=self.requests,
         )
         entry.waiters = (*entry.waiters, waiter)
         self.fresh[id] = None
         self.changed_at = now
         if waiter.deadline != math.inf:
             heapq.heappush(self._deadlines, waiter)
-        if options.interval is not None:
-            self.intervals[options.interval] += 1
+        self.intervals.add(options.interval)
         return waiter
 
     def leave(self, waiter: Waiter[R]) -> None:
@@ -172,8 +106,7 @@ class Roster(Generic[R]):
         if waiter not in entry.waiters:
             return
         entry.waiters = tuple(other for other in entry.waiters if other is not waiter)
-        if waiter.options.interval is not None:
-            self.release_interval(waiter.options.interval)
+        self.intervals.remove(waiter.options.interval)
         if not entry.waiters:
             del self.entries[entry.id]
             self.fresh.pop(entry.id, None)
@@ -181,14 +114,10 @@ class Roster(Generic[R]):
             self._deadlines = [other for other in self._deadlines if other in other.entry.waiters]
             heapq.heapify(self._deadlines)
 
-    def release_interval(self, interval: float) -> None:
-        self.intervals[interval] -= 1
-        if not self.intervals[interval]:
-            del self.intervals[interval]
-
-    def longest_interval(self) -> float | None:
-        """Return the shortest of the intervals that waits ask for, `None` if none does."""
-        return min(self.intervals) if self.intervals else None
+    def count_request(self) -> int:
+        """Return the number of the request that is about to be sent."""
+        self.requests += 1
+        return self.requests
 
     # What the poller has read
 
@@ -205,7 +134,7 @@ class Roster(Generic[R]):
         if last is None or last.status != resource.status:
             self.changed_at = now
         for waiter in entry.waiters:
-            if waiter.after >= request:
+            if waiter.last_request_before >= request:
                 continue
             if waiter.on_update is not None and _differs(last, resource):
                 self._tell(waiter, waiter.on_update, resource, now)
@@ -229,7 +158,7 @@ class Roster(Generic[R]):
             self._finish(waiter, None)
         elif goal.returns == "read":
             if not full:
-                waiter.entry.confirm = True
+                waiter.entry.needs_confirmation = True
             elif goal.flag is None or getattr(resource, goal.flag, None) is True:
                 self._finish(waiter, resource)
 
@@ -240,7 +169,7 @@ class Roster(Generic[R]):
             status=resource.status,
             status_reason=self._reason(resource),
             elapsed=now - waiter.began,
-            polls=waiter.entry.polls - waiter.polled,
+            polls=waiter.entry.polls - waiter.polls_before,
             resource=resource,
         )
         try:
@@ -307,7 +236,7 @@ class Roster(Generic[R]):
             self._org_id,
             self._parent,
             now - waiter.began,
-            entry.polls - waiter.polled,
+            entry.polls - waiter.polls_before,
         )
         resource = entry.resource
         reason = None if resource is None else self._reason(resource)
@@ -317,7 +246,7 @@ class Roster(Generic[R]):
             error.args = (error.message,)
         self._finish(
             waiter,
-            _make(
+            complete_wait_error(
                 error,
                 token,
                 operation=self._operation,

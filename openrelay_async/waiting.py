@@ -95,15 +95,18 @@ class WaitOptions:
     """What holds for a wait besides its goal."""
 
     timeout: float = DEFAULT_TIMEOUT
+    """Seconds to wait; infinite for no limit."""
     interval: float | None = None
+    """Longest pause between two polls in seconds; `None` lets them back off to 60 s."""
     max_failures: int = DEFAULT_FAILURES
+    """Polls in a row that may fail for reasons that pass; one more ends the wait."""
 
     @classmethod
     def check(cls, timeout: float, interval: float | None, max_failures: int) -> WaitOptions:
         """Return the checked options.
 
         Raises:
-            ConfigurationError: not a number, or not above zero.
+            ConfigurationError: seconds that are not above zero, or a `max_failures` that is not 0 or more.
         """
         return cls(
             check_seconds("timeout", timeout),
@@ -123,7 +126,9 @@ class WaitToken:
     parent: str | None = None
     """The Kubernetes cluster of a node pool."""
     elapsed: float = 0.0
+    """Seconds that were waited so far."""
     polls: int = 0
+    """How often the resource was read so far."""
 
     def encode(self) -> str:
         row = [self.kind, self.id, self.until, self.org_id, self.parent, round(self.elapsed, 3), self.polls]
@@ -165,7 +170,7 @@ def _is_row(row: object) -> TypeGuard[tuple[str, str, str, str | None, str | Non
 E = TypeVar("E", bound=WaitError)
 
 
-def make_wait_error(
+def complete_wait_error(
     error: E,
     token: WaitToken,
     *,
@@ -175,12 +180,16 @@ def make_wait_error(
     reason: str | None,
     cause: OpenRelayError | None = None,
 ) -> E:
-    """Return the error of a wait with what was last known, and with the facts of the request that failed.
+    """Complete an error with what was last known, and with the facts of the request that failed; return it.
 
     Args:
+        error: what ended the wait; it has its message.
+        token: what goes on with the wait, if somebody wants to.
         operation: what stands for the polls where no request failed.
+        resource: as it was last seen, `None` if it was not.
         state: the resource's, fit to be shown.
         reason: why it is in this state, fit to be shown.
+        cause: the error of the request that failed, if one did.
     """
     error._with(operation=operation.id, method=operation.http_method, path=operation.path)
     if cause is not None:

@@ -59,14 +59,24 @@ class Kubernetes(GeneratedKubernetes):
         max_failures: int = DEFAULT_FAILURES,
         on_update: OnUpdate[KubernetesNodePool] | None = None,
     ) -> KubernetesNodePool | None:
-        """Wait until a node pool of a Kubernetes cluster is `ready` or `deleted`.
+        """Wait until a node pool of a Kubernetes cluster is `ready` or `deleted`; return it, or `None`.
+
+        All waits on the pools of a cluster share their polls. Cancelling a wait changes nothing at the pool.
 
         Args:
             id: Kubernetes cluster id.
             node_pool_id: node pool id.
             until: what to wait for.
+            timeout: seconds of wall clock to wait; `math.inf` for no limit.
+            interval: longest pause between two polls in seconds; by default they back off to 60 s.
+            max_failures: polls in a row that may fail for reasons that pass.
+            on_update: told when it is first seen and whenever it has changed, with a `WaitProgress`.
 
-        The other arguments and the errors are those of `wait`.
+        Raises:
+            WaitTimeout: the time is up; it carries the node pool as last seen.
+            WaitFailed: the node pool is in a state from which the goal cannot be reached; it says why.
+            WaitError: more than `max_failures` polls failed in a row.
+            NotFound: no such node pool, or no such cluster.
         """
         from openrelay_async.fleets import get_fleet
         from openrelay_async.lifecycles import NODE_POOLS

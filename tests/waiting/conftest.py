@@ -46,6 +46,20 @@ def make_vms(client: AsyncClient) -> MakeVms:
     return make
 
 
+ListPolls = Callable[[], list[str]]
+
+
+@pytest.fixture
+def list_polls() -> ListPolls:
+    """Names the coroutines of the running loop's tasks that poll."""
+
+    def find() -> list[str]:
+        names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+        return [name for name in names if "Poller" in name or "SingleReads" in name]
+
+    return find
+
+
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 

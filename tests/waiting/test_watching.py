@@ -84,12 +84,12 @@ async def test_a_refused_key_ends_a_watch(client, emulator):
         await read(client.vms.watch(), 1)
 
 
-async def test_leaving_a_watch_leaves_no_task(client, make_vms):
+async def test_leaving_a_watch_leaves_no_task(client, make_vms, list_polls):
     await make_vms(1)
     async with aclosing(client.vms.watch()) as changes:
         await read(changes, 1)
     assert not client._calls.transport.shared.pollers
-    assert not [task for task in asyncio.all_tasks() if "Poller" in repr(task.get_coro())]
+    assert not list_polls()
 
 
 async def test_watches_and_waits_share_their_polls(client, emulator, make_vms):
