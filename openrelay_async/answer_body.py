@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiohttp import StreamReader
+from aiohttp import ClientError, StreamReader
 
-from openrelay_async.content_encoding import BodyTooLargeError, decompress
+from openrelay_async.content_encoding import BodyTooLargeError, MalformedBodyError, decompress
+
+_UNREADABLE = (ClientError, OSError, MalformedBodyError)
+
+
+async def read_refusal(content: StreamReader, headers: Mapping[str, str], limit: int) -> bytes | None:
+    """Return the body of an answer that refuses, `None` if it breaks off: the status says enough.
+
+    Raises:
+        BodyTooLargeError: it has more bytes than `limit`.
+    """
+    try:
+        return await read_body(content, headers, limit)
+    except _UNREADABLE:
+        return None
 
 
 async def read_body(content: StreamReader, headers: Mapping[str, str], limit: int) -> bytes:

@@ -45,7 +45,7 @@ from openrelay_async.observers import Hooks
 from openrelay_async.organization import DefaultOrganization
 from openrelay_async.pacing import Pacing, SharedPace
 from openrelay_async.proxies import check_proxy
-from openrelay_async.redaction import Secret
+from openrelay_async.redaction import Secret, scrub_text
 from openrelay_async.request_path import is_path_id
 from openrelay_async.retry import RetryBudget, RetryPolicy
 from openrelay_async.transport import Shared, Transport
@@ -118,7 +118,7 @@ class AsyncClient(ClientResources):
         endpoints = resolve_endpoints(
             (in_environment or None) if given_url is None else given_url, given_inference_url
         )
-        key_source = _find_key(given_key)
+        key_source = _find_key(given_key, check_clock(clock))
         _refuse_clear_text(endpoints, key_source)
         session = HttpSession(
             _checked(limits, PoolLimits, "limits"),
@@ -142,7 +142,7 @@ class AsyncClient(ClientResources):
             session=session,
             budget=RetryBudget(policy),
             hooks=Hooks(hooks),
-            clock=check_clock(clock),
+            clock=clock,
             pacing=Pacing(endpoints, clock, maximum=max_requests_per_second, shared=shared_pace),
             timeout=check_seconds("timeout", timeout),
             attempt_timeout=check_seconds("attempt_timeout", attempt_timeout),
@@ -224,7 +224,7 @@ class AsyncClient(ClientResources):
         transport = self._calls.transport
         organization: DefaultOrganization | None = self._calls.organization
         if not isinstance(given_key, Unset):
-            key_source = _find_key(given_key)
+            key_source = _find_key(given_key, transport.shared.clock)
             _refuse_clear_text(transport.endpoints, key_source)
             transport.shared.watch(key_source)
             transport, organization = attrs.evolve(transport, key_source=key_source), None
@@ -292,19 +292,20 @@ class AsyncClient(ClientResources):
         return read_raw_answer(await self._calls.transport.send(made, limit))
 
 
-def _find_key(given: Secret | KeyProvider | None) -> KeySource:
+def _find_key(given: Secret | KeyProvider | None, clock: Clock) -> KeySource:
     if given is None:
         # Empty is what a variable becomes that a deployment forgot to fill: as good as not set.
         in_environment = Secret(os.environ.get("OPENRELAY_API_KEY", ""))
-        return make_key_source(in_environment or None, source="OPENRELAY_API_KEY")
-    return make_key_source(given)
+        return make_key_source(in_environment or None, clock, source="OPENRELAY_API_KEY")
+    return make_key_source(given, clock)
 
 
 def _refuse_clear_text(endpoints: Endpoints, key_source: KeySource) -> None:
     in_clear = endpoints.sends_in_clear()
     if in_clear is not None and not (isinstance(key_source, StaticKey) and key_source.current is None):
         raise ConfigurationError(
-            f"{in_clear} would get the API key unencrypted: use https:// (http:// is for this machine only)"
+            f"{scrub_text(in_clear)} would get the API key unencrypted: use https:// (http:// is for this "
+            "machine only)"
         )
 
 

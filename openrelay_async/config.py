@@ -103,6 +103,11 @@ def seconds(instance: object, attribute: Attribute[float], value: float) -> None
     check_seconds(attribute.name, value)
 
 
+def delay(instance: object, attribute: Attribute[float], value: float) -> None:
+    """Validate a field: see `check_delay`."""
+    check_delay(attribute.name, value)
+
+
 def _optional_seconds(instance: object, attribute: Attribute[float | None], value: float | None) -> None:
     if value is not None:
         check_seconds(attribute.name, value)
@@ -221,7 +226,7 @@ def _is_private_path(url: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address is this machine's own."""
-    if host == "localhost" or host.endswith(".localhost"):
+    if host == "localhost":  # not what ends so: not every resolver keeps these here
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

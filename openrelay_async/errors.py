@@ -6,7 +6,7 @@ most 500 characters that names the operation. Texts from the service are scrubbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Self
 
 LONGEST_LINE = 500
@@ -173,7 +173,7 @@ class PermissionDenied(ApiError):
     )
     permission: str | None = None
     denied_by: str | None = None
-    policies: tuple[str, ...] = ()
+    policies: Sequence[str] = ()
     scope: str | None = None
     granted: tuple[str, ...] = ()
 

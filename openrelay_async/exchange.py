@@ -21,7 +21,7 @@ from aiohttp.http import StreamWriter
 from multidict import CIMultiDict
 from yarl import URL
 
-from openrelay_async.answer_body import read_body
+from openrelay_async.answer_body import read_body, read_refusal
 from openrelay_async.connector import AttemptState
 from openrelay_async.credentials import Credential
 from openrelay_async.messages import HttpRequest, HttpResponse
@@ -121,16 +121,17 @@ class Exchange:
             message, content = await protocol.read()
             while 100 <= message.code < 200 and message.code != 101:
                 message, content = await protocol.read()
-            body = await read_body(content, message.headers, limit)
+            read = read_body if message.code < 400 else read_refusal
+            body = await read(content, message.headers, limit)
         except BaseException:
             connection.close()
             raise
-        if request.body and _has_unsent(connection):
-            # Answered before all was read: the next request would stand in line behind the rest.
+        if body is None or (request.body and _has_unsent(connection)):
+            # Its rest is still to come, or to go: the next request would stand in line behind it.
             connection.close()
         else:
             connection.release()
-        return HttpResponse(message.code, message.headers, Payload(body))
+        return HttpResponse(message.code, message.headers, Payload(body or b""))
 
     def _prepare(self, base_url: str) -> _Origin:
         url = URL(base_url, encoded=True)

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import aiohttp
 
-from openrelay_async.answer_body import read_body
+from openrelay_async.answer_body import read_body, read_refusal
 from openrelay_async.attempt_timer import AttemptTimer
 from openrelay_async.config import PoolLimits
 from openrelay_async.connector import AttemptState
@@ -58,6 +58,9 @@ class HttpSession:
         Raises:
             ConfigurationError: `ssl_context` is something else.
         """
+        # First of all: the finalizer and the traceback of a refusal look at what is half made.
+        self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
+        self._was_used = False
         if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
             raise ConfigurationError(
                 f"ssl_context must be an ssl.SSLContext, not {type(ssl_context).__name__}"
@@ -69,10 +72,8 @@ class HttpSession:
         self._ssl_context = ssl_context
         self._uses_tls = uses_tls or proxy is not None
         self._made_at = made_at
-        self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
         self._inherited: list[LoopPool] = []
         self._pid = os.getpid()
-        self._was_used = False
         self.closed = False
 
     def __repr__(self) -> str:
@@ -83,23 +84,25 @@ class HttpSession:
 
     def __del__(
         self,
-        _warn: Callable[..., None] = warnings.warn,
+        _warn: Callable[..., None] = warnings.warn_explicit,
         _getpid: Callable[[], int] = os.getpid,
     ) -> None:
         # A finalizer runs in any thread, at any time: it must not schedule work. Pools of loops that can
         # still run stay with their loops (see `LoopPool`), the others are let go here.
-        if not getattr(self, "_was_used", False) or self.closed:
+        if not self._was_used or self.closed:
             return
         forked = self._pid != _getpid()
         for loop, pool in self._pools.items():
             if forked or loop.is_closed():
                 pool.abandon()
         if not forked:
+            file, _, line = self._made_at.rpartition(":")
+            # Said of the line that made it: where it is collected is anywhere.
             _warn(
                 f"a client made at {self._made_at} was not closed: use a `with` or `async with` block",
                 ResourceWarning,
-                stacklevel=2,
-                source=self,
+                file,
+                int(line),
             )
 
     def pool(self) -> LoopPool:
@@ -215,9 +218,13 @@ class HttpSession:
                     release=pool.end_stream,
                 )
                 return HttpResponse(opened.status, opened.headers, Payload(b""), stream)
-            body = Payload(await read_body(opened.content, opened.headers, self.limits.max_body))
-            opened.release()
-            return HttpResponse(opened.status, opened.headers, body)
+            read = read_body if opened.status < 400 else read_refusal
+            body = await read(opened.content, opened.headers, self.limits.max_body)
+            if body is None:
+                opened.close()
+            else:
+                opened.release()
+            return HttpResponse(opened.status, opened.headers, Payload(body or b""))
         except BaseException as error:
             timed_out = timer.stop()
             if opened is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import math
-import time
 from collections.abc import Awaitable
 from typing import Protocol, overload
 
+from openrelay_async.clock import Clock
 from openrelay_async.config import check_delay, check_readable
 from openrelay_async.credentials import Credential, check_key
 from openrelay_async.errors import ConfigurationError
@@ -124,12 +124,15 @@ class StaticKey:
 class ProvidedKey:
     """A key that a provider gives: asked once for all calls that wait, off the loop where it may block."""
 
-    __slots__ = ("__weakref__", "_check_every", "_credential", "_due", "_flight", "_provider", "_superseded")
+    __slots__ = (
+        "__weakref__", "_check_every", "_clock", "_credential", "_due", "_flight", "_provider", "_superseded",
+    )  # fmt: skip
 
     has_key = True
 
-    def __init__(self, provider: KeyProvider) -> None:
+    def __init__(self, provider: KeyProvider, clock: Clock) -> None:
         self._provider = provider
+        self._clock = clock
         self._credential: Credential | None = None
         self._flight: SingleFlight[Credential] = SingleFlight()
         self._check_every = _find_interval(provider)
@@ -143,7 +146,7 @@ class ProvidedKey:
     @property
     def current(self) -> Credential | None:
         """The key in use; `None` when it is time to ask for it (again)."""
-        return None if time.monotonic() >= self._due else self._credential
+        return None if self._clock.monotonic() >= self._due else self._credential
 
     @property
     def latest(self) -> Credential | None:
@@ -159,7 +162,7 @@ class ProvidedKey:
             problem = error.message
         if self._credential is not None:
             # A file that is being replaced, say. The key in use was not refused, so it is used on.
-            self._due = time.monotonic() + self._check_every
+            self._due = self._clock.monotonic() + self._check_every
             return self._credential
         # Each caller gets an error of its own: the transport adds the operation to it.
         raise ConfigurationError(problem)
@@ -173,7 +176,7 @@ class ProvidedKey:
         if self._credential is not None:
             self._superseded = (*self._superseded, self._credential.secret)[-_MOST_SUPERSEDED:]
         self._credential = credential
-        self._due = time.monotonic() + self._check_every
+        self._due = self._clock.monotonic() + self._check_every
 
     async def _ask(self) -> Credential:
         """Ask the provider; the same key as before stays the same credential."""
@@ -187,7 +190,7 @@ class ProvidedKey:
         else:
             if self._credential is None or fresh.secret not in (self._credential.secret, *self._superseded):
                 self._credential = fresh
-            self._due = time.monotonic() + self._check_every
+            self._due = self._clock.monotonic() + self._check_every
             return self._credential
         # Not chained: what another library says, and the frames it passed, may show the key.
         raise ConfigurationError(problem)
@@ -219,8 +222,14 @@ def _name(provider: KeyProvider) -> str:
     return getattr(provider, "__name__", None) or type(provider).__name__
 
 
-def make_key_source(given: Secret | KeyProvider | None, *, source: str = "api_key") -> KeySource:
+def make_key_source(
+    given: Secret | KeyProvider | None, clock: Clock, *, source: str = "api_key"
+) -> KeySource:
     """Return the source for what the caller gave as `api_key`.
+
+    Args:
+        clock: says when a provider is to be asked again.
+        source: what errors call it.
 
     Raises:
         ConfigurationError: a key that cannot be one, something that is neither key nor provider, or a
@@ -231,7 +240,7 @@ def make_key_source(given: Secret | KeyProvider | None, *, source: str = "api_ke
     if isinstance(given, Secret):
         return StaticKey(check_key(check_readable(given, source), source=source))
     if callable(given):
-        return ProvidedKey(given)
+        return ProvidedKey(given, clock)
     raise ConfigurationError(
         f"api_key must be str, Secret or a callable that returns one, not {type(given).__name__}"
     )

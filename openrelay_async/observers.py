@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable
@@ -81,6 +82,6 @@ def tell(methods: Iterable[Callable[[E], object]], event: E) -> None:
     for method in methods:
         try:
             method(event)
-        except Exception as error:  # any kind: an observer must not break a call
+        except (Exception, asyncio.CancelledError) as error:  # any kind: an observer must not break a call
             # Not the error's text: it may quote the event or more.
             logger.debug("a hook raised %s", type(error).__name__)

@@ -25,7 +25,7 @@ FIRST_GROWTH = 0.7
 """Part by which the rate grows in a second while only one refusal is known: it doubles, as it compounds."""
 GROWTH = 0.02
 """Part by which the rate grows in a second, soon after a later refusal."""
-GROWTH_DOUBLES = 15.0
+GROWTH_DOUBLES = 10.0
 """Seconds in which the growth itself doubles."""
 FASTEST_GROWTH = 0.5
 QUIET = 60.0

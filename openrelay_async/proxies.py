@@ -76,7 +76,7 @@ def choose_proxy(given: Proxy | None, url: str) -> Proxy | None:
 def proxy_from_environment(url: str) -> Proxy | None:
     """Return the proxy that `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` name for `url`, as urllib reads them.
 
-    What stays on this machine never goes through one.
+    What is sent to this machine over `http://` never goes through one.
     """
     scheme = urlsplit(url).scheme
     proxy = _find_in_environment(url)
@@ -86,7 +86,7 @@ def proxy_from_environment(url: str) -> Proxy | None:
 def _find_in_environment(url: str) -> Secret | None:
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if is_loopback(host):
+    if parts.scheme == "http" and is_loopback(host):
         return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")

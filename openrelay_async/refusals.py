@@ -51,13 +51,14 @@ def explain_forbidden(error: PermissionDenied, request: HttpRequest, access: Key
     if access is not None and wanted_org is not None and access.organization_id not in (None, wanted_org):
         _add(error, f"{_who(access)} belongs to organization {access.organization_id}, not {wanted_org}")
         return
-    _add(error, "; ".join(part for part in (_needs(operation, access), _has(access)) if part))
+    _add(error, "; ".join(part for part in (_needs(error, access), _has(access)) if part))
 
 
-def _needs(operation: Operation, access: KeyAccess | None) -> str:
-    if operation.scope is not None and access and allows(access.scopes, operation.scope):
+def _needs(error: PermissionDenied, access: KeyAccess | None) -> str:
+    """Return what would do: the permission is the one that the service names, if it names one."""
+    if error.scope is not None and access and allows(access.scopes, error.scope):
         return ""
-    needs = describe_needs(operation.scope, operation.permission)
+    needs = describe_needs(error.scope, error.permission)
     return f"it needs {needs}" if needs else ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TypeGuard
 
@@ -21,6 +22,9 @@ from openrelay_async.redaction import Payload, Secret, clean_text, clean_word
 from openrelay_async.retry import CAPACITY_CODES, may_have_acted
 
 _MOST_DETAILS = 32
+_NAMED_BY_403 = ("permission", "deniedBy", "policies")
+_OAUTH_ERROR = r"[a-z]+(_[a-z]+)+"
+"""What RFC 6749 and 8628 have in `error`, without a `code` beside it: `slow_down`."""
 
 
 def invalid_response(
@@ -66,7 +70,8 @@ def parse_error_body(response: HttpResponse, known: Iterable[Secret] = ()) -> Er
     """Return what an error's body says; anything that is not the documented shape says nothing.
 
     Understands `{"error": message, "code": …}` of the API and `{"error": {"message", "code"}}` of the
-    inference host. The code is clean already: it goes into reasons, which hooks see.
+    inference host, and `{"error": code}` of OAuth. The code is clean already: it goes into reasons, which
+    hooks see.
 
     Args:
         known: the secrets in use.
@@ -79,11 +84,14 @@ def parse_error_body(response: HttpResponse, known: Iterable[Secret] = ()) -> Er
         return _NO_BODY
     nested = body.get("error")
     inner = nested if _is_object(nested) else {"message": nested, "code": body.get("code")}
+    code, message = inner.get("code"), _text(inner.get("message")) or ""
+    if code is None and re.fullmatch(_OAUTH_ERROR, message):
+        code = message
     others = {key: value for key, value in body.items() if key not in {"error", "code", "requestId"}}
     others |= {key: value for key, value in inner.items() if key not in {"message", "code"}}
     return ErrorBody(
-        message=_text(inner.get("message")) or "",
-        code=_clean_code(inner.get("code"), tuple(known)),
+        message=message,
+        code=_clean_code(code, tuple(known)),
         request_id=_text(body.get("requestId")),
         fields=others,
     )
@@ -146,18 +154,24 @@ def error_from_response(
         code=body.code,
         retry_after=retry_after,
         maybe_applied=maybe_applied or may_have_acted(request, response, body.code),
-        details=_scrub_value(dict(list(body.fields.items())[:_MOST_DETAILS]), secrets, depth=4),
+        details=_scrub_value(_other_fields(body, response.status), secrets, depth=4),
     )
     if response.status == 403:
         policies = body.fields.get("policies")
         error._with(
             permission=clean(_text(body.fields.get("permission"))),
             denied_by=clean(_text(body.fields.get("deniedBy"))),
-            policies=tuple(
+            policies=[
                 clean(policy) for policy in (policies if isinstance(policies, list) else []) if _text(policy)
-            ),
+            ],
         )
     return error
+
+
+def _other_fields(body: ErrorBody, status: int) -> dict[str, object]:
+    """Return the fields of an error's body for which the error has no attribute."""
+    names = [name for name in body.fields if status != 403 or name not in _NAMED_BY_403]
+    return {name: body.fields[name] for name in names[:_MOST_DETAILS]}
 
 
 def _scrub_value(value: object, secrets: tuple[Secret, ...], depth: int) -> object:

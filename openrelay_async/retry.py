@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from attrs import Attribute, field, frozen
 
-from openrelay_async.config import check_integer, positive_integer, seconds
+from openrelay_async.config import check_integer, delay, positive_integer
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.messages import AttemptFailure, HttpRequest, Outcome
 
@@ -48,11 +48,11 @@ class RetryPolicy:
 
     max_attempts: int = field(default=4, validator=positive_integer)
     """Requests of one call, the first one included; 1 turns retrying off."""
-    base: float = field(default=0.5, validator=seconds)
+    base: float = field(default=0.5, validator=delay)
     """Seconds of the first wait; each further one is twice as long."""
-    cap: float = field(default=8.0, validator=seconds)
+    cap: float = field(default=8.0, validator=delay)
     """Longest wait in seconds, unless the service asks for more."""
-    max_retry_after: float = field(default=60.0, validator=seconds)
+    max_retry_after: float = field(default=60.0, validator=delay)
     """A `Retry-After` above this many seconds is not waited for: the call raises at once."""
     budget_ratio: float = field(default=0.1, validator=_ratio)
     """Retries earned by each call of the client: with 0.1, a dead service sees 10 % more requests."""

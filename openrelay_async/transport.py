@@ -87,7 +87,8 @@ class Transport:
             credential = self.key_source.current
             if credential is None or request.operation.authentication != "required":
                 credential = await self._find_credential(request, timeout)
-            attempt, maybe_applied, renewed = 0, False, False
+            attempt, maybe_applied = 0, False
+            refused: Credential | None = None
             outcome: Outcome | None = None
             governor = shared.pacing.api if request.operation.host == "api" else shared.pacing.inference
             while True:
@@ -132,11 +133,11 @@ class Transport:
                         governor.note()
                     if was_done_before(request, outcome.status, maybe_applied):
                         return HttpResponse(204, outcome.headers, Payload(b""))
-                    if outcome.status == 401 and not renewed and request.can_repeat():
-                        renewed = True
+                    if outcome.status == 401 and refused is None and request.can_repeat():
                         replacement = await self._replace(credential, deadline)
                         if replacement is not None:
-                            credential = replacement
+                            # Held on to: what the service says of this call can still quote the old key.
+                            refused, credential = credential, replacement
                             tell_retry(
                                 shared.hooks, request, attempt, 0.0, "status 401, and the key has changed"
                             )

@@ -15,6 +15,7 @@ import pytest
 
 from openrelay_async import AsyncClient, EnvironmentKey, RetryPolicy, Secret
 from openrelay_async.calls import ClientCalls
+from openrelay_async.clock import SystemClock
 from openrelay_async.credentials import Credential
 from openrelay_async.emulator import Emulator
 from openrelay_async.errors import Unauthenticated
@@ -76,7 +77,7 @@ def make_objects(client: AsyncClient, canary: str) -> dict[str, object]:
         "endpoints": transport.endpoints,
         "credential": credential,
         "static key": StaticKey(credential),
-        "provided key": ProvidedKey(lambda: canary),
+        "provided key": ProvidedKey(lambda: canary, SystemClock()),
         "environment key": EnvironmentKey(),
         "secret": Secret(canary),
         "header": HeaderValue(f"Bearer {canary}").__repr__(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import pickle
 import time
@@ -15,7 +16,13 @@ from aiohttp import web
 
 from openrelay_async import AsyncClient, Secret
 from openrelay_async.emulator import Emulator, Fault, TurnedClock
-from openrelay_async.errors import InvalidResponse, PermissionDenied, RequestTimeout, Unauthenticated
+from openrelay_async.errors import (
+    BadRequest,
+    InvalidResponse,
+    PermissionDenied,
+    RequestTimeout,
+    Unauthenticated,
+)
 from openrelay_async.generated.operations import OPERATIONS
 from openrelay_async.hooks import KeyExpiring
 from openrelay_async.scopes import scopes_for
@@ -106,6 +113,8 @@ async def test_a_whoami_that_fails_leaves_the_403_as_it_is(status: int, keys: Ke
         with pytest.raises(PermissionDenied, match="not for you") as caught:
             await client.vms.get("vm_1")
     assert caught.value.permission == "vm.special"
+    # Not the permission that the description has for it.
+    assert "or the permission vm.special" in str(caught.value)
     assert caught.value.attempts == 1
     assert keys.paths.count("/v1/whoami") == 1
 
@@ -282,3 +291,39 @@ async def test_the_organization_question_keeps_its_own_limit(keys: KeyServer) ->
     async with AsyncClient(KEY, base_url=keys.url) as client:
         with pytest.raises(RequestTimeout):
             await client.vms.list(timeout=0.1)
+
+
+async def test_the_key_that_was_refused_in_a_call_is_not_shown_by_its_error(keys: KeyServer) -> None:
+    """R4.7 R9.2: no pattern knows it, and the client has another by then."""
+    old, new = "correct-horse-battery-staple", "another-horse-of-the-stable"
+    given = iter([old])
+
+    keys.good = {new}
+    keys.answer = lambda request: web.json_response({"error": f"the old key was {old}"}, status=400)
+    async with AsyncClient(lambda: next(given, new), base_url=keys.url) as client:
+        with pytest.raises(BadRequest) as caught:
+            await client.vms.get("vm_1")
+        gc.collect()
+    assert "the old key was" in str(caught.value)
+    assert old not in str(caught.value)
+
+
+async def test_an_interval_goes_by_the_clients_clock(keys: KeyServer) -> None:
+    """R9.1."""
+    keys.good = {KEY}
+    asked = 0
+
+    class Vault:
+        check_every = 60
+
+        def __call__(self) -> str:
+            nonlocal asked
+            asked += 1
+            return KEY
+
+    clock = TurnedClock()
+    async with AsyncClient(Vault(), base_url=keys.url, clock=clock) as client:
+        for advance in (0, 59, 2):
+            clock.advance(advance)
+            await client.account.whoami()
+    assert asked == 2

@@ -194,8 +194,10 @@ async def test_403_says_what_was_missing(service, mocked):
     assert (error.permission, error.denied_by, error.policies) == (
         "vms:read",
         "org_policy",
-        ("pol_1", "pol_2"),
+        ["pol_1", "pol_2"],
     )
+    assert error.details == {}
+    assert "it needs the permission vms:read" in str(error) or "or the permission vms:read" in str(error)
 
 
 async def test_retry_after_of_a_refusal_is_kept(service, mocked):

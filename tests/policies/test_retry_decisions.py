@@ -151,7 +151,7 @@ def test_no_budget_at_all_means_no_retries():
         {"max_attempts": 0},
         {"max_attempts": 1.5},
         {"max_attempts": True},
-        {"base": 0},
+        {"base": -0.5},
         {"base": float("nan")},
         {"cap": "8"},
         {"max_retry_after": -1},

@@ -69,6 +69,41 @@ async def test_an_answer_cut_off_in_its_body():
     assert "in the middle of the answer" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("status", "kind"), [(404, errors.NotFound), (400, errors.BadRequest), (501, errors.ServerError)]
+)
+@pytest.mark.parametrize("encoding", ["", "Content-Encoding: gzip\r\n"], ids=["cut off", "not compressed"])
+async def test_a_refusal_whose_body_breaks_off_is_what_its_status_says(status, kind, encoding):
+    """R3.2: nothing was applied, and nothing is sent again."""
+
+    async def cut(exchange: Exchange) -> None:
+        length = 1000 if not encoding else 9
+        head = f"HTTP/1.1 {status} X\r\n{encoding}Content-Length: {length}\r\n\r\n"
+        await exchange.send(head.encode() + b'{"error":')
+        if not encoding:
+            exchange.close()
+
+    error, requests = await fail_with(cut, kind)
+    assert requests == error.attempts == 1
+    assert (error.status, error.maybe_applied) == (status, False)
+    assert "the service gave no reason" in str(error)
+
+
+async def test_a_429_whose_body_breaks_off_is_waited_for():
+    """R3.1 (d)"""
+
+    async def cut(exchange: Exchange) -> None:
+        if exchange.number > 1:
+            await exchange.answer(200, VM)
+            return
+        await exchange.send(b'HTTP/1.1 429 X\r\nRetry-After: 0\r\nContent-Length: 99\r\n\r\n{"error":')
+        exchange.close()
+
+    async with serving(cut) as server, make_client(server) as client:
+        assert (await client.vms.create(name="one")).id == "vm_1"
+    assert len(server.seen) == 2
+
+
 async def test_a_chunked_answer_cut_off_in_its_body():
     async def cut(exchange: Exchange) -> None:
         await exchange.send(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"id\r\n')

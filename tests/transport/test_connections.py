@@ -173,8 +173,21 @@ async def test_no_proxy_exempts_a_host(
     assert not caught.value.maybe_applied
 
 
-async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest.MonkeyPatch):
-    """R2.1: it is the only place where a key travels in clear."""
+async def test_this_machine_is_reached_through_the_environments_proxy_over_tls(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+):
+    """R2.1: as everything else is, unless `NO_PROXY` names it."""
+    async with serving(answering((200, VM)), tls=server_tls) as server, proxying(server.port) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        for exempt, heads in (("", 1), ("localhost", 1)):
+            monkeypatch.setenv("NO_PROXY", exempt)
+            async with make_client(f"https://localhost:{server.port}", ssl_context=client_tls) as client:
+                await client.vms.get("vm_1")
+            assert len(proxy.heads) == heads
+
+
+async def test_this_machine_is_never_reached_through_a_proxy_in_clear(monkeypatch: pytest.MonkeyPatch):
+    """R2.1: it is the only place where a key travels so."""
     async with serving(answering((200, VM))) as server, proxying(server.port) as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)

@@ -21,10 +21,9 @@ def check_one_warning(result: Result, *, line: int) -> None:
     assert result.code == 0
     warnings = [text for text in result.err.splitlines() if "Warning" in text]
     named = [text for text in warnings if "was not closed" in text]
-    # Python's own hint, which follows the first ResourceWarning of a program.
-    others = [text for text in warnings if text not in named and "Enable tracemalloc" not in text]
     assert len(named) == 1, result.err
-    assert others == []
+    assert warnings == named
+    assert named[0].startswith(f"<string>:{line}: ResourceWarning: ")
     assert f"<string>:{line} was not closed" in named[0]
     for noise in ("Unclosed", "unclosed", "Task was", "Exception ignored", "Traceback", "never awaited"):
         assert noise not in result.err

@@ -97,6 +97,17 @@ async def test_a_hook_that_raises_breaks_nothing(event: str, caplog: pytest.LogC
     assert "a hook raised RuntimeError" in caplog.text
 
 
+async def test_a_hook_whose_own_work_was_cancelled_breaks_nothing():
+    """R11.2"""
+
+    class Cancelled:
+        def on_attempt(self, event: object) -> None:
+            raise asyncio.CancelledError
+
+    async with serving(answering((200, VM))) as server, make_client(server, hooks=[Cancelled()]) as client:
+        assert (await client.vms.get("vm_1")).id == "vm_1"
+
+
 async def test_a_hook_that_stops_the_program_stops_it():
     class Stopping:
         def on_attempt(self, event: object) -> None:

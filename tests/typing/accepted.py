@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import assert_type
@@ -139,7 +139,7 @@ async def fail(call: Awaitable[object]) -> None:
     try:
         await call
     except errors.PermissionDenied as error:
-        assert_type(error.policies, tuple[str, ...])
+        assert_type(error.policies, Sequence[str])
     except errors.ApiError as error:
         assert_type(error.status, int | None)
         assert_type(error.details, dict[str, object])
