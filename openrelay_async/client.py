@@ -16,6 +16,7 @@ import attrs
 from openrelay_async import recording
 from openrelay_async.calls import ClientCalls
 from openrelay_async.client_resources import ClientResources
+from openrelay_async.client_state import Shared
 from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import (
     Endpoints,
@@ -47,7 +48,7 @@ from openrelay_async.proxies import check_proxy
 from openrelay_async.redaction import Secret
 from openrelay_async.request_path import is_path_id
 from openrelay_async.retry import RetryBudget, RetryPolicy
-from openrelay_async.transport import Shared, Transport
+from openrelay_async.transport import Transport
 from openrelay_async.unset import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class AsyncClient(ClientResources):
         key_source = _find_key(given_key)
         _refuse_clear_text(endpoints, key_source)
         session = HttpSession(
-            _checked(limits, PoolLimits, "limits"),
+            _check_type(limits, PoolLimits, "limits"),
             headers=merge_headers(
                 {
                     "User-Agent": make_user_agent(app_name),
@@ -134,7 +135,7 @@ class AsyncClient(ClientResources):
             uses_tls=endpoints.uses_tls(),
             made_at=_find_caller(),
         )
-        policy = _checked(retry, RetryPolicy, "retry")
+        policy = _check_type(retry, RetryPolicy, "retry")
         if max_requests_per_second is not None:
             check_rate("max_requests_per_second", max_requests_per_second)
         shared = Shared(
@@ -233,7 +234,7 @@ class AsyncClient(ClientResources):
             limit = check_seconds("attempt_timeout", attempt_timeout)
             transport = attrs.evolve(transport, attempt_timeout=limit)
         if not isinstance(retry, Unset):
-            transport = attrs.evolve(transport, retry=_checked(retry, RetryPolicy, "retry"))
+            transport = attrs.evolve(transport, retry=_check_type(retry, RetryPolicy, "retry"))
         view = object.__new__(type(self))
         view._owns_connections = False
         if not isinstance(org_id, Unset):
@@ -313,7 +314,7 @@ def _check_org(org_id: object, *, source: str = "org_id") -> str:
     raise ConfigurationError(f"{source} must be the id of an organization; leave it out for the key's own")
 
 
-def _checked(value: T, kind: type[T], name: str) -> T:
+def _check_type(value: T, kind: type[T], name: str) -> T:
     if not isinstance(value, kind):
         raise ConfigurationError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
     return value

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
+from openrelay_async.client_state import Shared
 from openrelay_async.errors import ConnectionFailed, NotFound, OpenRelayError, Unauthenticated
 from openrelay_async.hooks import WaitTick
 from openrelay_async.observers import tell
@@ -21,7 +22,6 @@ from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import Source, may_pass
 from openrelay_async.poll_timer import PollTimer
 from openrelay_async.roster import Entry, Roster, Waiter
-from openrelay_async.transport import Shared
 from openrelay_async.waiting import Living
 from openrelay_async.watching import Watch
 
