@@ -218,6 +218,17 @@ class AsyncClient(ClientResources):
 
         It shares connections, queue, retry budget and hooks, and costs next to nothing: make one per
         organization, or per call. With another key, and no `org_id`, its organization is that key's.
+
+        Args:
+            api_key: `str`, `Secret`, or a callable (sync or async) that returns one; `None` is the
+                environment's.
+            org_id: organization for calls that name none; `None` is the key's own.
+            timeout: seconds for a whole call.
+            attempt_timeout: seconds for one attempt.
+            retry: how often and how patiently a call is tried again; the budget stays that of all views.
+
+        Raises:
+            ConfigurationError: an argument that cannot work. It names the argument, never a key.
         """
         given_key = api_key if isinstance(api_key, Unset) else conceal_key(api_key)
         del api_key
@@ -248,9 +259,11 @@ class AsyncClient(ClientResources):
     def record_responses(self) -> AbstractContextManager[list[RecordedResponse]]:
         """Collect every answer that this client and its views get in the current context, retries included.
 
-        with client.record_responses() as responses:
-            await client.vms.get(vm_id)
-        responses[-1].request_id
+            with client.record_responses() as responses:
+                await client.vms.get(vm_id)
+            responses[-1].request_id
+
+        Tasks that the block begins are of its context; those that ran before are not.
         """
         return recording.record(self._calls.transport.shared)
 
@@ -272,12 +285,17 @@ class AsyncClient(ClientResources):
             path: from `/`, percent-encoded, without a query.
             json: the body's JSON value, `None` for no body; models, times and `Secret` are understood.
             params: the query; booleans become `true` and `false`, `None` is left out.
+            headers: sent too, `str` or `Secret`; they replace the client's own of the same name.
             idempotency_key: sent as `Idempotency-Key`.
-            timeout: seconds for the whole call.
+            timeout: seconds for the whole call; by default the client's.
 
         Returns:
             The answer's JSON value, its text if it is not JSON, its `bytes` if it is not UTF-8 text either,
             `None` if it is empty.
+
+        Raises:
+            ConfigurationError, TypeError, ValueError: an argument that cannot work; nothing was sent.
+            OpenRelayError: the service refuses, or gives no answer in time.
         """
         with importing:
             from openrelay_async.raw_request import make_raw_request, read_raw_answer  # seldom needed

@@ -248,6 +248,17 @@ class Client:
 
         It shares connections, queue, retry budget, hooks and thread, and costs next to nothing: make one
         per organization, or per call. With another key, and no `org_id`, its organization is that key's.
+
+        Args:
+            api_key: `str`, `Secret`, or a callable (sync or async) that returns one; `None` is the
+                environment's.
+            org_id: organization for calls that name none; `None` is the key's own.
+            timeout: seconds for a whole call.
+            attempt_timeout: seconds for one attempt.
+            retry: how often and how patiently a call is tried again; the budget stays that of all views.
+
+        Raises:
+            ConfigurationError: an argument that cannot work. It names the argument, never a key.
         """
         view = object.__new__(type(self))
         try:
@@ -263,9 +274,9 @@ class Client:
     def record_responses(self) -> AbstractContextManager[list[RecordedResponse]]:
         """Collect every answer that this client and its views get in the current context, retries included.
 
-        with client.record_responses() as responses:
-            client.vms.get(vm_id)
-        responses[-1].request_id
+            with client.record_responses() as responses:
+                client.vms.get(vm_id)
+            responses[-1].request_id
 
         Other threads have other contexts: their answers are not among them.
         """
@@ -289,12 +300,17 @@ class Client:
             path: from `/`, percent-encoded, without a query.
             json: the body's JSON value, `None` for no body; models, times and `Secret` are understood.
             params: the query; booleans become `true` and `false`, `None` is left out.
+            headers: sent too, `str` or `Secret`; they replace the client's own of the same name.
             idempotency_key: sent as `Idempotency-Key`.
-            timeout: seconds for the whole call.
+            timeout: seconds for the whole call; by default the client's.
 
         Returns:
             The answer's JSON value, its text if it is not JSON, its `bytes` if it is not UTF-8 text either,
             `None` if it is empty.
+
+        Raises:
+            ConfigurationError, TypeError, ValueError: an argument that cannot work; nothing was sent.
+            OpenRelayError: the service refuses, or gives no answer in time.
         """
         call = self._async_client.request(
             method,
@@ -321,6 +337,18 @@ class Client:
 
         It runs in the loop's thread, so nothing in it may block or use the sync client. Ctrl-C cancels the
         calls that run; those not begun are not sent.
+
+        Args:
+            make_calls: returns the calls; a generator of many is read as calls end.
+            limit: most calls at a time.
+
+        Returns:
+            The results and the errors of the calls, by their position.
+
+        Raises:
+            ConfigurationError: `limit` is no integer above zero.
+            BridgeError: the client is closed, or this is the loop's own thread.
+            Exception: what `make_calls` or its generator raises; what a call raises is in `errors`.
         """
         return self._bridge.run(_bulk(self._async_client, make_calls, limit))
 
