@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from .render_models import PACKAGE as MODELS
-from .render_models import Layout
+from .layout import PACKAGE as MODELS
+from .layout import Layout
 
 STANDARD: Mapping[str, Sequence[str]] = {
     "collections.abc": ("AsyncGenerator", "Generator", "Iterable", "Mapping", "Sequence"),

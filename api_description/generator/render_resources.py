@@ -9,9 +9,10 @@ from jinja2 import Environment
 
 from .forms import Description, Operation, Property
 from .imports import STANDARD, list_words, place_models, spell_imports
+from .layout import Layout
 from .overrides import Overrides, Patience
 from .refuse import DescriptionError
-from .render_models import Layout, render_index
+from .render_models import render_index
 from .render_operations import constant_name
 from .render_waits import PACKAGE, WaitMethods
 from .signatures import describe_signatures
