@@ -15,7 +15,6 @@ import attrs
 
 from openrelay_async import recording
 from openrelay_async.calls import ClientCalls
-from openrelay_async.client_resources import ClientResources
 from openrelay_async.client_state import Shared
 from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import (
@@ -32,6 +31,7 @@ from openrelay_async.config import (
 )
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.fork_guard import importing
+from openrelay_async.generated.client_resources import ClientResources
 from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import (
     KeyInput,
@@ -87,6 +87,7 @@ class AsyncClient(ClientResources):
         ConfigurationError: an argument that cannot work. It names the argument, never a key.
     """
 
+    _calls: ClientCalls
     _owns_connections: bool
 
     def __init__(

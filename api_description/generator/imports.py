@@ -16,8 +16,9 @@ STANDARD: Mapping[str, Sequence[str]] = {
     "datetime": ("date", "datetime"),
     "typing": ("Literal", "cast", "overload"),
     "openrelay_async.redaction": ("Secret", "conceal"),
-    "openrelay_async.resource": ("Calls", "FileSource"),
+    "openrelay_async.resource": ("Calls",),
     "openrelay_async.unset": ("UNSET", "Unset"),
+    "openrelay_async.upload": ("FileSource",),
     "openrelay_async.wait_limits": ("DEFAULT_FAILURES", "DEFAULT_TIMEOUT"),
 }
 """What both packages' resources may name: module → names."""

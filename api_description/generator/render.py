@@ -16,6 +16,7 @@ from .load import read_description
 from .overrides import load_overrides
 from .prose import add_prose, find_gaps, load_prose
 from .refuse import DescriptionError
+from .render_clients import render_clients
 from .render_models import render_models
 from .render_operations import render_operations
 from .render_orders import render_orders
@@ -52,6 +53,7 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
         **render_orders(description, layout, overrides, templates, BANNER),
         **render_resources(description, layout, overrides, titles, waits, templates, BANNER),
         **render_sync_resources(description, layout, overrides, titles, waits, templates, BANNER),
+        **render_clients(description, overrides, templates, BANNER),
         **_render_packages(templates),
         **render_emulator_tables(document, BANNER),
     }

@@ -202,7 +202,7 @@ def _list_imports(methods: Iterable[Method], waiting: WaitMethods | None, layout
         **models,
         "openrelay_async.download": ("DownloadCall",),
         "openrelay_async.pagination": ("PagedCall",),
-        "openrelay_async.resource": ("Calls", "FileSource", "Resource"),
+        "openrelay_async.resource": ("Calls", "Resource"),
         "openrelay_async.wire": encoders,
     }
     return spell_imports({*words, "Resource"}, places)

@@ -130,7 +130,7 @@ LAYERS: dict[str, list[str]] = {
         "webhooks",
     ],
     "hand-written additions to generated resources": ["resources.*"],
-    "the client": ["client_resources", "client", "device_login", "leases", ""],
+    "the client": ["generated.client_resources", "client", "device_login", "leases", ""],
     "on top of it": [
         "emulator.*",
         "key_interrupts",
