@@ -1,8 +1,10 @@
 """Generate the SDK's code from `openrelay.json`.
 
-python api_description/generate.py                    write what changed
-python api_description/generate.py --check            fail, naming the files that are out of date
-python api_description/generate.py diff other.json    what a newer description would change for users
+From the root of the repository:
+
+    python api_description/generate.py                    write what changed
+    python api_description/generate.py --check            fail, naming the files that are out of date
+    python api_description/generate.py diff other.json    what a newer description would change for users
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """What is asked of a figure: a bound, on itself or on its distance from a contender of the same run.
 
-at_most(45)                                   no more than 45 of the figure's unit
-at_least(1000)                                no less
-at_most(1.05, times="aiohttp, by hand")       at most 1.05 times as much as that contender, round by round
-at_most(10, over="bare Python")               at most 10 of the unit more than that contender
+These are the bounds:
+
+    at_most(45)                                   no more than 45 of the figure's unit
+    at_least(1000)                                no less
+    at_most(1.05, times="aiohttp, by hand")       at most 1.05 times as much as that contender, round by round
+    at_most(10, over="bare Python")               at most 10 of the unit more than that contender
 """
 
 from __future__ import annotations

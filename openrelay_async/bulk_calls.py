@@ -37,6 +37,17 @@ async def bulk(calls: Iterable[Awaitable[T]], *, limit: int = 100) -> BulkResult
         await bulk((client.vms.get(id) for id in ids), limit=200)
 
     Cancelling it cancels the calls that run; those not begun are not sent.
+
+    Args:
+        calls: calls that have not been awaited.
+        limit: most calls at a time.
+
+    Returns:
+        The results and the errors of the calls, by their position.
+
+    Raises:
+        ConfigurationError: `limit` is no integer above zero.
+        Exception: what reading `calls` raises; what a call raises is in `errors`.
     """
     check_integer("limit", limit, minimum=1)
     outcome: BulkResult[T] = BulkResult()

@@ -12,11 +12,11 @@ from typing import TypeVar, cast
 
 from attrs import define, field, frozen
 
+from openrelay_async.client_state import Shared
 from openrelay_async.config import check_seconds
 from openrelay_async.errors import CapacityUnavailable, ConnectionFailed, InvalidResponse, OpenRelayError
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import may_pass
-from openrelay_async.transport import Shared
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ import attrs
 
 from openrelay_async import recording
 from openrelay_async.calls import ClientCalls
-from openrelay_async.client_resources import ClientResources
+from openrelay_async.client_state import Shared
 from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import (
     Endpoints,
@@ -32,6 +32,7 @@ from openrelay_async.config import (
 )
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.fork_guard import importing
+from openrelay_async.generated.client_resources import ClientResources
 from openrelay_async.http_session import HttpSession
 from openrelay_async.key_source import (
     KeyInput,
@@ -48,7 +49,7 @@ from openrelay_async.proxies import check_proxy
 from openrelay_async.redaction import Secret, scrub_text
 from openrelay_async.request_path import is_path_id
 from openrelay_async.retry import RetryBudget, RetryPolicy
-from openrelay_async.transport import Shared, Transport
+from openrelay_async.transport import Transport
 from openrelay_async.unset import UNSET, Unset
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class AsyncClient(ClientResources):
         ConfigurationError: an argument that cannot work. It names the argument, never a key.
     """
 
+    _calls: ClientCalls
     _owns_connections: bool
 
     def __init__(
@@ -121,7 +123,7 @@ class AsyncClient(ClientResources):
         key_source = _find_key(given_key, check_clock(clock))
         _refuse_clear_text(endpoints, key_source)
         session = HttpSession(
-            _checked(limits, PoolLimits, "limits"),
+            _check_type(limits, PoolLimits, "limits"),
             headers=merge_headers(
                 {
                     "User-Agent": make_user_agent(app_name),
@@ -135,7 +137,7 @@ class AsyncClient(ClientResources):
             uses_tls=endpoints.uses_tls(),
             made_at=_find_caller(),
         )
-        policy = _checked(retry, RetryPolicy, "retry")
+        policy = _check_type(retry, RetryPolicy, "retry")
         if max_requests_per_second is not None:
             check_rate("max_requests_per_second", max_requests_per_second)
         shared = Shared(
@@ -218,6 +220,17 @@ class AsyncClient(ClientResources):
 
         It shares connections, queue, retry budget and hooks, and costs next to nothing: make one per
         organization, or per call. With another key, and no `org_id`, its organization is that key's.
+
+        Args:
+            api_key: `str`, `Secret`, or a callable (sync or async) that returns one; `None` is the
+                environment's.
+            org_id: organization for calls that name none; `None` is the key's own.
+            timeout: seconds for a whole call.
+            attempt_timeout: seconds for one attempt.
+            retry: how often and how patiently a call is tried again; the budget stays that of all views.
+
+        Raises:
+            ConfigurationError: an argument that cannot work. It names the argument, never a key.
         """
         given_key = api_key if isinstance(api_key, Unset) else conceal_key(api_key)
         del api_key
@@ -234,7 +247,7 @@ class AsyncClient(ClientResources):
             limit = check_seconds("attempt_timeout", attempt_timeout)
             transport = attrs.evolve(transport, attempt_timeout=limit)
         if not isinstance(retry, Unset):
-            transport = attrs.evolve(transport, retry=_checked(retry, RetryPolicy, "retry"))
+            transport = attrs.evolve(transport, retry=_check_type(retry, RetryPolicy, "retry"))
         view = object.__new__(type(self))
         view._owns_connections = False
         if not isinstance(org_id, Unset):
@@ -248,9 +261,11 @@ class AsyncClient(ClientResources):
     def record_responses(self) -> AbstractContextManager[list[RecordedResponse]]:
         """Collect every answer that this client and its views get in the current context, retries included.
 
-        with client.record_responses() as responses:
-            await client.vms.get(vm_id)
-        responses[-1].request_id
+            with client.record_responses() as responses:
+                await client.vms.get(vm_id)
+            responses[-1].request_id
+
+        Tasks that the block begins are of its context; those that ran before are not.
         """
         return recording.record(self._calls.transport.shared)
 
@@ -272,12 +287,17 @@ class AsyncClient(ClientResources):
             path: from `/`, percent-encoded, without a query.
             json: the body's JSON value, `None` for no body; models, times and `Secret` are understood.
             params: the query; booleans become `true` and `false`, `None` is left out.
+            headers: sent too, `str` or `Secret`; they replace the client's own of the same name.
             idempotency_key: sent as `Idempotency-Key`.
-            timeout: seconds for the whole call.
+            timeout: seconds for the whole call; by default the client's.
 
         Returns:
             The answer's JSON value, its text if it is not JSON, its `bytes` if it is not UTF-8 text either,
             `None` if it is empty.
+
+        Raises:
+            ConfigurationError, TypeError, ValueError: an argument that cannot work; nothing was sent.
+            OpenRelayError: the service refuses, or gives no answer in time.
         """
         with importing:
             from openrelay_async.raw_request import make_raw_request, read_raw_answer  # seldom needed
@@ -315,7 +335,7 @@ def _check_org(org_id: object, *, source: str = "org_id") -> str:
     raise ConfigurationError(f"{source} must be the id of an organization; leave it out for the key's own")
 
 
-def _checked(value: T, kind: type[T], name: str) -> T:
+def _check_type(value: T, kind: type[T], name: str) -> T:
     if not isinstance(value, kind):
         raise ConfigurationError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
     return value

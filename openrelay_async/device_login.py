@@ -72,8 +72,8 @@ async def device_login(
 ) -> SessionToken:
     """Sign a user in, and return the session token that the service gives once the user approved.
 
-    session = await device_login(on_code=lambda code: print(code.url, code.user_code))
-    async with AsyncClient(session, org_id=session.org_id) as client: ...
+        session = await device_login(on_code=lambda code: print(code.url, code.user_code))
+        async with AsyncClient(session, org_id=session.org_id) as client: ...
 
     The service is asked at its own pace, and slower when it says so; a connection that breaks is asked
     again. Cancelling ends it at once: an unused code expires by itself.

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Protocol
@@ -44,7 +44,7 @@ class DownloadCall:
     def __await__(self) -> Generator[object, None, bytes]:
         return self._read().__await__()
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
         return self._chunks()
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
+from openrelay_async.client_state import Shared
 from openrelay_async.errors import ConnectionFailed, OpenRelayError
 from openrelay_async.observers import tell
 from openrelay_async.poll_pace import PollPace
@@ -23,7 +24,6 @@ from openrelay_async.poll_source import Source, make_polling_error, may_pass
 from openrelay_async.poll_timer import PollTimer
 from openrelay_async.roster import Roster
 from openrelay_async.single_reads import MOST_SINGLES, SingleReads, take_turns
-from openrelay_async.transport import Shared
 from openrelay_async.wait_entries import Entry, Waiter
 from openrelay_async.waiting import Living
 from openrelay_async.watching import Watch

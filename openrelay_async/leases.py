@@ -1,8 +1,10 @@
 """Leases: what is created for a time and always terminated, and what is left of crashed processes.
 
-async with client.vms.lease(name="job", gpu_model_id="rtx-4090", record="leases.jsonl") as vm:
-    ...
-await leases.sweep(client, "leases.jsonl")   # on another day: ends what a crash has left
+The record is a file that outlives the process:
+
+    async with client.vms.lease(name="job", gpu_model_id="rtx-4090", record="leases.jsonl") as vm:
+        ...
+    await leases.sweep(client, "leases.jsonl")   # on another day: ends what a crash has left
 """
 
 from __future__ import annotations

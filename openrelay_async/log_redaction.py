@@ -74,7 +74,7 @@ def install_redaction(
 ) -> RedactionFilter:
     """Take credentials out of what a logger and its handlers write, messages and tracebacks alike.
 
-    install_redaction(logging.getLogger())
+        install_redaction(logging.getLogger())
 
     A logger's own filter sees only what is logged with it, not what its children pass up; its handlers see
     both. Handlers that are added later are not covered: call it again then. It installs nothing twice: the

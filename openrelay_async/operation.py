@@ -76,6 +76,11 @@ class Operation:
     )
     """The path parameters' wire names, in order."""
 
+    @property
+    def takes_org(self) -> bool:
+        """Whether the path begins with the organization's id."""
+        return "orgId" in self.path_names
+
 
 def split_path(template: str) -> tuple[str, ...]:
     """Return the literal parts of a path template."""

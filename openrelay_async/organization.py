@@ -2,44 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import asyncio
+import math
 
-from openrelay_async.clock import Clock
-from openrelay_async.errors import LocalQueueTimeout, RequestTimeout
+from openrelay_async.call_answer import decode_answer
+from openrelay_async.errors import LocalQueueTimeout, OpenRelayError, PermissionDenied, RequestTimeout
+from openrelay_async.fork_guard import importing
+from openrelay_async.messages import HttpRequest
+from openrelay_async.operation import Operation
 from openrelay_async.retry import SHORTEST_ATTEMPT
 from openrelay_async.single_flight import SingleFlight
+from openrelay_async.transport import Transport
 
 _LAST_WAIT = 0.5
 """Seconds: with less than that left, a question may end because there is no time for another attempt."""
+
+_LEAST_LEFT = 1e-3
+"""Seconds that a call has left at least when its organization was found in time."""
 
 
 class DefaultOrganization:
     """A client's organization: given, or the one that its key belongs to."""
 
-    __slots__ = ("_ask", "_clock", "_flight", "known")
+    __slots__ = ("_clock", "_flight", "_transport", "known")
 
-    def __init__(
-        self, known: str | None, ask: Callable[[float], Coroutine[object, object, str]], clock: Clock
-    ) -> None:
-        """Take the organization's id, or the question (whoami) that finds it within so many seconds."""
+    def __init__(self, known: str | None, transport: Transport) -> None:
+        """Take the organization's id, or `None`, and what asks the service for it (whoami)."""
         self.known = known
-        self._ask = ask
-        self._clock = clock
+        self._transport = transport
+        self._clock = transport.shared.clock
         self._flight: SingleFlight[str] = SingleFlight(only_while_awaited=True)
 
     def __repr__(self) -> str:
         return f"DefaultOrganization({self.known!r})"
 
-    async def find(self, limit: float) -> str:
-        """Return the id; the first call asks, and calls at the same time wait for the same answer.
+    async def find(self, limit: float) -> tuple[str, float]:
+        """Return the id, and what is left of `limit`.
+
+        The first call asks, and calls at the same time wait for the same answer: the question goes on for
+        the others when one has no more time.
 
         Args:
-            limit: seconds that the caller waits for it. The caller sees to that itself: the question goes
-                on for the others.
+            limit: seconds that the caller waits for it; `math.inf` for no limit.
+
+        Raises:
+            RequestTimeout: it was not known in time.
+            PermissionDenied: the key belongs to no organization.
+            OpenRelayError: the question failed.
         """
-        if self.known is None:
-            self.known = await self._flight.run(self._ask_in_time, until=self._clock.monotonic() + limit)
-        return self.known
+        if self.known is not None:
+            return self.known, limit
+        until = self._clock.monotonic() + limit
+        try:
+            async with asyncio.timeout(None if limit == math.inf else limit):
+                found = self.known = await self._flight.run(self._ask_in_time, until=until)
+        except TimeoutError as error:
+            if isinstance(error, OpenRelayError):  # the question's own, such as `LocalQueueTimeout`
+                raise
+        else:
+            return found, max(until - self._clock.monotonic(), _LEAST_LEFT)
+        whoami = _whoami()
+        raise RequestTimeout(
+            f"the organization was not known within {limit:.3g} s; org_id= on the client saves the question",
+            operation=whoami.id,
+            method=whoami.http_method,
+            path=whoami.path,
+        )
 
     async def _ask_in_time(self) -> str:
         """Ask within the time of the caller that waits longest; again if one with more has come meanwhile."""
@@ -53,3 +81,30 @@ class DefaultOrganization:
                 is_over = self._clock.monotonic() > until - _LAST_WAIT
                 if not is_over or self._flight.awaited_until() < until + SHORTEST_ATTEMPT:
                     raise
+
+    async def _ask(self, limit: float) -> str:
+        """Return the organization of the key, asked within so many seconds."""
+        whoami = _whoami()
+        request = HttpRequest(whoami, whoami.path)
+        response = await self._transport.send(request, limit)
+        org_id = decode_answer(self._transport, request, response, _read_organization)
+        if org_id is not None:
+            return org_id
+        raise PermissionDenied(
+            "the key belongs to no organization: give org_id= to the client or the call",
+            operation=whoami.id,
+            method=whoami.http_method,
+            path=whoami.path,
+            attempts=response.attempts,
+        )
+
+
+def _whoami() -> Operation:
+    with importing:
+        from openrelay_async.generated.operation_rows.account import WHOAMI  # only who names none asks
+    return WHOAMI
+
+
+def _read_organization(raw: object) -> str | None:
+    org_id = raw.get("organizationId") if isinstance(raw, dict) else None
+    return org_id if isinstance(org_id, str) and org_id else None

@@ -1,11 +1,11 @@
-"""What every resource class stands on: the calls that its methods are made of."""
+"""What every resource stands on: the calls that its methods are made of, and its place in the client."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar, overload
 
+from openrelay_async.fork_guard import import_module
 from openrelay_async.operation import Operation
 from openrelay_async.pagination import PagedCall
 from openrelay_async.redaction import Secret
@@ -14,11 +14,10 @@ from openrelay_async.wire import Field
 
 if TYPE_CHECKING:
     from openrelay_async.download import DownloadCall
+    from openrelay_async.upload import FileSource
 
 T = TypeVar("T")
-
-FileSource = str | PathLike[str] | bytes | BinaryIO
-"""A file to upload: a path, the bytes themselves, or a binary file object (read from where it stands)."""
+R = TypeVar("R", bound="Resource")
 
 
 class Calls(Protocol):
@@ -140,3 +139,35 @@ class Resource:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._calls!r}>"
+
+
+class HasCalls(Protocol):
+    """A client, as far as its attributes need it."""
+
+    @property
+    def _calls(self) -> Calls: ...
+
+
+class ResourceAttribute(Generic[R]):
+    """A resource of a client, imported and made when it is first used: most programs use two or three."""
+
+    def __init__(self, module: str, kind: str) -> None:
+        """Take the name of the resource's class, and of the module that has it."""
+        self.module = module
+        self.kind = kind
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, client: None, owner: type[object]) -> Self: ...
+    @overload
+    def __get__(self, client: HasCalls, owner: type[object]) -> R: ...
+    def __get__(self, client: HasCalls | None, owner: type[object]) -> R | Self:
+        if client is None:
+            return self
+        kind: type[R] = getattr(import_module(self.module), self.kind)
+        resource = kind(client._calls)
+        # From now on the instance's own attribute is found before this descriptor.
+        client.__dict__[self._name] = resource
+        return resource

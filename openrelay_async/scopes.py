@@ -33,7 +33,7 @@ def find_operation(name: str) -> Operation:
 def scopes_for(operations: Iterable[str]) -> list[str]:
     """Return the smallest list of scopes with which a key may do all of `operations`.
 
-    scopes_for(["vms.create", "vms.list", "billing.get_balance"])  # ['billing:read', 'vms:write']
+        scopes_for(["vms.create", "vms.list", "billing.get_balance"])  # ['billing:read', 'vms:write']
 
     Args:
         operations: ids (`createVm`) or methods (`vms.create`).

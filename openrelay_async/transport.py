@@ -15,7 +15,7 @@ from attrs import frozen
 
 from openrelay_async import recording
 from openrelay_async.call_events import tell_attempt, tell_queued, tell_response, tell_retry, watch_call
-from openrelay_async.client_state import Shared as Shared
+from openrelay_async.client_state import Shared
 from openrelay_async.config import Endpoints
 from openrelay_async.credentials import Credential
 from openrelay_async.errors import (

@@ -53,7 +53,7 @@ def snake_case(wire_name: str) -> str:
 
 
 @functools.cache
-def _argument_name(wire_name: str) -> str:
+def argument_name(wire_name: str) -> str:
     """Return what callers know a field by: `class` is `class_` in Python."""
     name = snake_case(wire_name)
     return f"{name}_" if keyword.iskeyword(name) else name
@@ -308,7 +308,7 @@ def encode_fields(fields: Iterable[Field]) -> dict[str, object]:
         ValueError: a time without a zone, a number that JSON does not have.
     """
     return {
-        wire_name: encode(value, _argument_name(wire_name))
+        wire_name: encode(value, argument_name(wire_name))
         for wire_name, encode, value in fields
         if value is not UNSET
     }

@@ -6,81 +6,28 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, overload
+from typing import TYPE_CHECKING, NoReturn, Self, TypeVar
 
 from openrelay_async.client import AsyncClient
 from openrelay_async.clock import Clock, SystemClock
 from openrelay_async.config import PoolLimits
-from openrelay_async.fork_guard import import_module, importing
+from openrelay_async.fork_guard import importing
 from openrelay_async.key_source import KeyInput
 from openrelay_async.pacing import SharedPace
 from openrelay_async.retry import RetryPolicy
 from openrelay_async.unset import UNSET, Unset
 from openrelay_sync.exit_care import ExitCare
+from openrelay_sync.generated.client_resources import ClientResources
 from openrelay_sync.loop_thread import LoopThread
-from openrelay_sync.resource import SyncResource
 
 if TYPE_CHECKING:
     from openrelay_async.bulk_calls import BulkResult
     from openrelay_async.recorded_response import RecordedResponse
-    from openrelay_sync.generated.resources.access import Access
-    from openrelay_sync.generated.resources.account import Account
-    from openrelay_sync.generated.resources.api_keys import ApiKeys
-    from openrelay_sync.generated.resources.audit_events import AuditEvents
-    from openrelay_sync.generated.resources.batches import Batches
-    from openrelay_sync.generated.resources.billing import Billing
-    from openrelay_sync.generated.resources.catalog import Catalog
-    from openrelay_sync.generated.resources.clusters import Clusters
-    from openrelay_sync.generated.resources.dedicated_endpoints import DedicatedEndpoints
-    from openrelay_sync.generated.resources.files import Files
-    from openrelay_sync.generated.resources.health import ServiceHealth
-    from openrelay_sync.generated.resources.kubernetes import Kubernetes
-    from openrelay_sync.generated.resources.organizations import Organizations
-    from openrelay_sync.generated.resources.pods import Pods
-    from openrelay_sync.generated.resources.provider import Provider
-    from openrelay_sync.generated.resources.registry_credentials import RegistryCredentials
-    from openrelay_sync.generated.resources.reservations import Reservations
-    from openrelay_sync.generated.resources.roles import Roles
-    from openrelay_sync.generated.resources.runners import Runners
-    from openrelay_sync.generated.resources.snapshots import Snapshots
-    from openrelay_sync.generated.resources.ssh_keys import SshKeys
-    from openrelay_sync.generated.resources.transfers import Transfers
-    from openrelay_sync.generated.resources.usage import Usage
-    from openrelay_sync.generated.resources.vms import Vms
-    from openrelay_sync.generated.resources.webhooks import Webhooks
 
-R = TypeVar("R", bound=SyncResource[Any])
 T = TypeVar("T")
 
 
-class SyncResourceAttribute(Generic[R]):
-    """A resource of the client, imported and made when it is first used: most programs use two or three."""
-
-    def __init__(self, package: str = "openrelay_sync.generated.resources") -> None:
-        """Take the package whose module of the attribute's name has the class."""
-        self._package = package
-
-    def __set_name__(self, owner: type[object], name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, client: None, owner: type[object]) -> Self: ...
-    @overload
-    def __get__(self, client: Client, owner: type[object]) -> R: ...
-    def __get__(self, client: Client | None, owner: type[object]) -> R | Self:
-        if client is None:
-            return self
-        behind = getattr(client._async_client, self._name)
-        module = import_module(f"{self._package}.{self._name}")
-        # The async class may be a hand-written one on top of the generated one, of the same name.
-        kind: type[R] = getattr(module, type(behind).__name__)
-        resource = kind(client._bridge, behind)
-        # From now on the instance's own attribute is found before this descriptor.
-        client.__dict__[self._name] = resource
-        return resource
-
-
-class Client:
+class Client(ClientResources):
     """The OpenRelay API for scripts, threads and notebooks.
 
     One client serves any number of threads. Its calls run in an event loop that lives in a thread of its
@@ -113,32 +60,6 @@ class Client:
     Raises:
         ConfigurationError: an argument that cannot work. It names the argument, never a key.
     """
-
-    access: SyncResourceAttribute[Access] = SyncResourceAttribute()
-    account: SyncResourceAttribute[Account] = SyncResourceAttribute()
-    api_keys: SyncResourceAttribute[ApiKeys] = SyncResourceAttribute()
-    audit_events: SyncResourceAttribute[AuditEvents] = SyncResourceAttribute()
-    batches: SyncResourceAttribute[Batches] = SyncResourceAttribute()
-    billing: SyncResourceAttribute[Billing] = SyncResourceAttribute()
-    catalog: SyncResourceAttribute[Catalog] = SyncResourceAttribute()
-    clusters: SyncResourceAttribute[Clusters] = SyncResourceAttribute()
-    dedicated_endpoints: SyncResourceAttribute[DedicatedEndpoints] = SyncResourceAttribute()
-    files: SyncResourceAttribute[Files] = SyncResourceAttribute()
-    health: SyncResourceAttribute[ServiceHealth] = SyncResourceAttribute()
-    kubernetes: SyncResourceAttribute[Kubernetes] = SyncResourceAttribute()
-    organizations: SyncResourceAttribute[Organizations] = SyncResourceAttribute()
-    pods: SyncResourceAttribute[Pods] = SyncResourceAttribute()
-    provider: SyncResourceAttribute[Provider] = SyncResourceAttribute()
-    registry_credentials: SyncResourceAttribute[RegistryCredentials] = SyncResourceAttribute()
-    reservations: SyncResourceAttribute[Reservations] = SyncResourceAttribute()
-    roles: SyncResourceAttribute[Roles] = SyncResourceAttribute()
-    runners: SyncResourceAttribute[Runners] = SyncResourceAttribute()
-    snapshots: SyncResourceAttribute[Snapshots] = SyncResourceAttribute()
-    ssh_keys: SyncResourceAttribute[SshKeys] = SyncResourceAttribute()
-    transfers: SyncResourceAttribute[Transfers] = SyncResourceAttribute()
-    usage: SyncResourceAttribute[Usage] = SyncResourceAttribute()
-    vms: SyncResourceAttribute[Vms] = SyncResourceAttribute()
-    webhooks: SyncResourceAttribute[Webhooks] = SyncResourceAttribute()
 
     _async_client: AsyncClient
     _bridge: LoopThread
@@ -248,6 +169,17 @@ class Client:
 
         It shares connections, queue, retry budget, hooks and thread, and costs next to nothing: make one
         per organization, or per call. With another key, and no `org_id`, its organization is that key's.
+
+        Args:
+            api_key: `str`, `Secret`, or a callable (sync or async) that returns one; `None` is the
+                environment's.
+            org_id: organization for calls that name none; `None` is the key's own.
+            timeout: seconds for a whole call.
+            attempt_timeout: seconds for one attempt.
+            retry: how often and how patiently a call is tried again; the budget stays that of all views.
+
+        Raises:
+            ConfigurationError: an argument that cannot work. It names the argument, never a key.
         """
         view = object.__new__(type(self))
         try:
@@ -263,9 +195,9 @@ class Client:
     def record_responses(self) -> AbstractContextManager[list[RecordedResponse]]:
         """Collect every answer that this client and its views get in the current context, retries included.
 
-        with client.record_responses() as responses:
-            client.vms.get(vm_id)
-        responses[-1].request_id
+            with client.record_responses() as responses:
+                client.vms.get(vm_id)
+            responses[-1].request_id
 
         Other threads have other contexts: their answers are not among them.
         """
@@ -289,12 +221,17 @@ class Client:
             path: from `/`, percent-encoded, without a query.
             json: the body's JSON value, `None` for no body; models, times and `Secret` are understood.
             params: the query; booleans become `true` and `false`, `None` is left out.
+            headers: sent too, `str` or `Secret`; they replace the client's own of the same name.
             idempotency_key: sent as `Idempotency-Key`.
-            timeout: seconds for the whole call.
+            timeout: seconds for the whole call; by default the client's.
 
         Returns:
             The answer's JSON value, its text if it is not JSON, its `bytes` if it is not UTF-8 text either,
             `None` if it is empty.
+
+        Raises:
+            ConfigurationError, TypeError, ValueError: an argument that cannot work; nothing was sent.
+            OpenRelayError: the service refuses, or gives no answer in time.
         """
         call = self._async_client.request(
             method,
@@ -321,6 +258,18 @@ class Client:
 
         It runs in the loop's thread, so nothing in it may block or use the sync client. Ctrl-C cancels the
         calls that run; those not begun are not sent.
+
+        Args:
+            make_calls: returns the calls; a generator of many is read as calls end.
+            limit: most calls at a time.
+
+        Returns:
+            The results and the errors of the calls, by their position.
+
+        Raises:
+            ConfigurationError: `limit` is no integer above zero.
+            BridgeError: the client is closed, or this is the loop's own thread.
+            Exception: what `make_calls` or its generator raises; what a call raises is in `errors`.
         """
         return self._bridge.run(_bulk(self._async_client, make_calls, limit))
 

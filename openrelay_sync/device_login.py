@@ -22,8 +22,8 @@ def device_login(
 ) -> SessionToken:
     """Sign a user in, and return the session token that the service gives once the user approved.
 
-    session = device_login(on_code=lambda code: print(code.url, code.user_code))
-    with Client(session, org_id=session.org_id) as client: ...
+        session = device_login(on_code=lambda code: print(code.url, code.user_code))
+        with Client(session, org_id=session.org_id) as client: ...
 
     Ctrl-C ends it at once: an unused code expires by itself.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import aclosing, closing, suppress
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -99,10 +99,6 @@ class SyncPagedCall(Generic[T]):
         return self._bridge.run(self._call.first())
 
 
-async def _await(call: PagedCall[T]) -> list[T]:
-    return await call
-
-
 class SyncDownload:
     """A download that has not been started yet.
 
@@ -120,7 +116,7 @@ class SyncDownload:
         return f"<SyncDownload of {self._call!r}>"
 
     def __iter__(self) -> Iterator[bytes]:
-        return iterate(self._bridge, _chunks(self._call))
+        return iterate(self._bridge, aiter(self._call))
 
     def read(self) -> bytes:
         """Return the whole content.
@@ -128,23 +124,12 @@ class SyncDownload:
         Raises:
             InvalidResponse: it is larger than `PoolLimits.max_body`.
         """
-        return self._bridge.run(_read(self._call))
+        return self._bridge.run(_await(self._call))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the content to `path` and return it; what was there stays until the content is complete."""
         return self._bridge.run(self._call.save(path))
 
 
-async def _chunks(call: DownloadCall) -> AsyncGenerator[bytes, None]:
-    chunks = aiter(call)
-    if not isinstance(chunks, AsyncGenerator):
-        async for chunk in chunks:
-            yield chunk
-        return
-    async with aclosing(chunks):
-        async for chunk in chunks:
-            yield chunk
-
-
-async def _read(call: DownloadCall) -> bytes:
+async def _await(call: Awaitable[T]) -> T:
     return await call

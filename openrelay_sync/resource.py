@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar, overload
+
+from openrelay_async.fork_guard import import_module
 
 R = TypeVar("R")
+S = TypeVar("S", bound="SyncResource[Any]")
 T = TypeVar("T")
 
 
@@ -28,3 +31,38 @@ class SyncResource(Generic[R]):
 
     def __repr__(self) -> str:
         return f"<sync {self._resource!r}>"
+
+
+class HasBridge(Protocol):
+    """A sync client, as far as its attributes need it."""
+
+    @property
+    def _async_client(self) -> object: ...
+    @property
+    def _bridge(self) -> Bridge: ...
+
+
+class SyncResourceAttribute(Generic[S]):
+    """A resource of a client, imported and made when it is first used: most programs use two or three."""
+
+    def __init__(self, module: str, kind: str) -> None:
+        """Take the name of the resource's class, and of the module that has it."""
+        self.module = module
+        self.kind = kind
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, client: None, owner: type[object]) -> Self: ...
+    @overload
+    def __get__(self, client: HasBridge, owner: type[object]) -> S: ...
+    def __get__(self, client: HasBridge | None, owner: type[object]) -> S | Self:
+        if client is None:
+            return self
+        behind = getattr(client._async_client, self._name)
+        kind: type[S] = getattr(import_module(self.module), self.kind)
+        resource = kind(client._bridge, behind)
+        # From now on the instance's own attribute is found before this descriptor.
+        client.__dict__[self._name] = resource
+        return resource

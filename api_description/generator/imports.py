@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from .render_models import PACKAGE as MODELS
-from .render_models import Layout
+from .layout import PACKAGE as MODELS
+from .layout import Layout
 
 STANDARD: Mapping[str, Sequence[str]] = {
     "collections.abc": ("AsyncGenerator", "Generator", "Iterable", "Mapping", "Sequence"),
     "datetime": ("date", "datetime"),
     "typing": ("Literal", "cast", "overload"),
     "openrelay_async.redaction": ("Secret", "conceal"),
-    "openrelay_async.resource": ("Calls", "FileSource"),
+    "openrelay_async.resource": ("Calls",),
     "openrelay_async.unset": ("UNSET", "Unset"),
+    "openrelay_async.upload": ("FileSource",),
     "openrelay_async.wait_limits": ("DEFAULT_FAILURES", "DEFAULT_TIMEOUT"),
 }
 """What both packages' resources may name: module → names."""

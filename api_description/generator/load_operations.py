@@ -8,10 +8,12 @@ from typing import Literal
 
 from attrs import frozen
 
+from openrelay_async.wire import argument_name
+
 from .forms import IdempotencyKey, Operation, Property, Schema, Shape
 from .load_contents import Body, load_body, load_responses
 from .load_paging import load_pagination, open_page, without_paging
-from .load_schemas import load_shape, python_name, refuse_collisions
+from .load_schemas import load_shape, refuse_collisions
 from .refuse import (
     DescriptionError,
     as_array,
@@ -142,7 +144,7 @@ def _load_parameters(
         if place == "query":
             if shape.kind in ("list", "map", "model", "binary") or shape.nullable:
                 raise DescriptionError(point(here, "schema"), f"a query parameter cannot be {shape.kind}")
-            query.append(Property(wire, python_name(wire), shape, required, here))
+            query.append(Property(wire, argument_name(wire), shape, required, here))
         elif shape != Shape(kind="string"):
             raise DescriptionError(point(here, "schema"), f"a {place} parameter must be a plain text")
         elif place == "path":
@@ -164,7 +166,7 @@ def _divide_path(path: str, declared: tuple[str, ...], pointer: str) -> tuple[tu
         )
     takes_org = names[:1] == (_ORGANIZATION,)
     ids = tuple(
-        Property(name, python_name(name), Shape(kind="string"), True, point(pointer, "parameters"))
+        Property(name, argument_name(name), Shape(kind="string"), True, point(pointer, "parameters"))
         for name in names[takes_org:]
     )
     return ids, takes_org

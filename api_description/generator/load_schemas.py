@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Mapping
 
-from openrelay_async.wire import snake_case
+from openrelay_async.wire import argument_name
 
 from .forms import Kind, Property, Schema, Shape
 from .refuse import DescriptionError, as_array, as_flag, as_object, as_text, as_texts, point, refuse_unknown
@@ -24,12 +23,6 @@ _KEYWORDS: dict[str, frozenset[str]] = {
 _ANY_KEYWORDS = frozenset().union(*_KEYWORDS.values())
 RESERVED_ATTRIBUTES = frozenset({"extra", "to_wire", "from_wire", "wire_fields", "reader", "fill"})
 """Names that every model has."""
-
-
-def python_name(wire: str) -> str:
-    """Return the Python name of a wire name: snake case, and `class_` for a keyword."""
-    name = snake_case(wire)
-    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def load_schemas(section: object, pointer: str) -> dict[str, Schema]:
@@ -59,7 +52,7 @@ def _load_schema(name: str, schemas: Mapping[str, object], pointer: str) -> Sche
     loaded = tuple(
         Property(
             wire=wire,
-            name=python_name(wire),
+            name=argument_name(wire),
             shape=load_shape(value, schemas, point(at, wire)),
             required=wire in required,
             unit=_unit(value, point(at, wire)),

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from .refuse import DescriptionError
 from .render_resources import Method
+from .render_waits import PACKAGE as GENERATED
 
 FOLDER = "openrelay_async/resources"
 PACKAGE = "openrelay_async.resources"
@@ -28,6 +29,11 @@ class Additions:
     """More than is used: the unused ones are taken out when the file is formatted."""
     typing_imports: tuple[str, ...]
     """What only annotations name: the sync twin does not load it either."""
+
+
+def find_home(root: Path, resource: str) -> str:
+    """Return the package with a resource's class: what is written by hand stands for what is generated."""
+    return PACKAGE if (root / FOLDER / f"{resource}.py").exists() else GENERATED
 
 
 def read_additions(root: Path, resource: str, class_name: str) -> Additions | None:

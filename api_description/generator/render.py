@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,11 +10,14 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from .emulator_tables import render_emulator_tables
+from .layout import lay_out
 from .load import read_description
 from .overrides import load_overrides
 from .prose import add_prose, find_gaps, load_prose
 from .refuse import DescriptionError
-from .render_models import lay_out, render_models
+from .render_clients import render_clients
+from .render_models import render_models
 from .render_operations import render_operations
 from .render_orders import render_orders
 from .render_resources import render_resources
@@ -47,12 +49,13 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
     }
     files = {
         **render_operations(description, templates, BANNER),
-        **render_models(description, layout, templates, BANNER),
+        **render_models(layout, templates, BANNER),
         **render_orders(description, layout, overrides, templates, BANNER),
         **render_resources(description, layout, overrides, titles, waits, templates, BANNER),
         **render_sync_resources(description, layout, overrides, titles, waits, templates, BANNER),
+        **render_clients(description, overrides, templates, BANNER),
         **_render_packages(templates),
-        **_render_emulator(document),
+        **render_emulator_tables(document, BANNER),
     }
     return format_sources(files)
 
@@ -86,14 +89,6 @@ def _render_packages(templates: Environment) -> dict[str, str]:
     return {
         f"{path}/__init__.py": template.render(title=title, banner=BANNER) for path, title in titles.items()
     }
-
-
-def _render_emulator(document: dict[str, object]) -> dict[str, str]:
-    if importlib.util.find_spec(f"{__package__}.emulator_tables") is None:
-        return {}
-    from . import emulator_tables
-
-    return emulator_tables.render(document)
 
 
 def format_sources(files: dict[str, str]) -> dict[str, str]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from attrs import field, frozen
+from attrs import frozen
 from jinja2 import Environment
 
 from openrelay_async.wire import snake_case
 
-from .forms import Description, Property, Schema, Shape
-from .overrides import Overrides
+from .forms import Property, Schema, Shape
+from .imports import STANDARD, list_words, place_models, spell_imports
+from .layout import PACKAGE, Layout
 from .spell import annotate, describe_value, quote, spell_kind, wrap
 
 FOLDER = "openrelay_async/generated/models"
-PACKAGE = "openrelay_async.generated.models"
 _TITLES = {"shared": "several resources", "webhook_events": "the events that webhooks deliver"}
 
 
@@ -44,54 +44,11 @@ class ModelModule:
     hooks: tuple[str, ...]
 
 
-@frozen
-class Layout:
-    """In which module each schema's class stands."""
-
-    modules: Mapping[str, tuple[Schema, ...]]
-    mixins: Mapping[str, str]
-    places: Mapping[str, str] = field(init=False)
-
-    @places.default
-    def _locate(self) -> Mapping[str, str]:
-        return {schema.name: module for module, schemas in self.modules.items() for schema in schemas}
-
-
-def find_forms(description: Description) -> set[str]:
-    """Return the schemas with a file in them: a multipart form is no JSON, and its parts are arguments."""
-    return {
-        schema.name
-        for schema in description.schemas.values()
-        if any(part.shape.kind == "binary" for part in schema.properties)
-    }
-
-
-def lay_out(description: Description, overrides: Overrides) -> Layout:
-    """Decide which schemas become classes, and where they stand."""
-    left_out = find_forms(description) | overrides.omitted
-    modules: dict[str, list[Schema]] = defaultdict(list)
-    for name, schema in sorted(description.schemas.items()):
-        if name in left_out:
-            continue
-        if not schema.resources:
-            module = "webhook_events"
-        elif len(schema.resources) > 1:
-            module = "shared"
-        else:
-            [module] = schema.resources
-        modules[module].append(schema)
-    return Layout(
-        {name: tuple(schemas) for name, schemas in sorted(modules.items())}, mixins=overrides.mixins
-    )
-
-
-def render_models(
-    description: Description, layout: Layout, templates: Environment, banner: str
-) -> dict[str, str]:
+def render_models(layout: Layout, templates: Environment, banner: str) -> dict[str, str]:
     """Return the models' modules: path → source."""
     files = {
         f"{FOLDER}/{name}.py": templates.get_template("models.py.jinja").render(
-            module=_describe_module(name, schemas, layout, description, templates), banner=banner
+            module=_describe_module(name, schemas, layout, templates), banner=banner
         )
         for name, schemas in layout.modules.items()
     }
@@ -114,14 +71,13 @@ def render_index(title: str, places: Mapping[str, str], templates: Environment, 
 
 
 def _describe_module(
-    name: str, schemas: Iterable[Schema], layout: Layout, description: Description, templates: Environment
+    name: str, schemas: tuple[Schema, ...], layout: Layout, templates: Environment
 ) -> ModelModule:
-    schemas = tuple(schemas)
     models = tuple(_describe_class(each, layout) for each in schemas)
     hooks = tuple(_render_hook(each, templates) for each in schemas if is_read(each))
     return ModelModule(
         title=_TITLES.get(name, f"`client.{name}`"),
-        imports=_write_imports(name, schemas, layout, description, "\n".join(hooks), models),
+        imports="\n".join(_list_imports(name, schemas, layout, models, hooks)),
         models=models,
         hooks=hooks,
     )
@@ -191,46 +147,24 @@ def _render_hook(schema: Schema, templates: Environment) -> str:
     )
 
 
-def _write_imports(
+def _list_imports(
     name: str,
-    schemas: tuple[Schema, ...],
+    schemas: Iterable[Schema],
     layout: Layout,
-    description: Description,
-    hooks: str,
-    models: tuple[ModelClass, ...],
-) -> str:
-    annotations = " ".join(f"{each.annotation} {each.default}" for model in models for each in model.fields)
-    words = set(_words(f"{annotations} {hooks}"))
-    lines = []
-    if abstract := sorted(words & {"Iterable", "Mapping", "Sequence"}):
-        lines.append(f"from collections.abc import {', '.join(abstract)}")
-    if times := sorted(words & {"date", "datetime"}):
-        lines.append(f"from datetime import {', '.join(times)}")
-    if typed := sorted(words & {"Any", "Literal"}):
-        lines.append(f"from typing import {', '.join(typed)}")
-    if "field" in words:
-        lines.append("from attrs import field")
-    borrowed = sorted(
-        {
-            model
-            for schema in schemas
-            for each in schema.properties
-            for model in each.shape.models
-            if layout.places[model] != name
-        }
-    )
-    lines += [f"from {PACKAGE}.{layout.places[model]} import {model}" for model in borrowed]
+    models: Iterable[ModelClass],
+    hooks: Iterable[str],
+) -> Iterable[str]:
+    annotations = list_words(f"{each.annotation} {each.default}" for model in models for each in model.fields)
+    borrowed = {each for each in annotations if layout.places.get(each, name) != name}
+    places = {
+        **STANDARD,
+        "attrs": ("field",),
+        "typing": ("Any", "Literal"),
+        "openrelay_async.model": ("ApiModel", "frozen"),
+        **place_models(borrowed, layout),
+    }
+    yield from spell_imports({*annotations, *list_words(hooks), "ApiModel", "frozen"}, places)
     for schema in schemas:
         if schema.name in layout.mixins:
             module, _, mixin = layout.mixins[schema.name].partition(":")
-            lines.append(f"from {module} import {mixin}")
-    lines.append("from openrelay_async.model import ApiModel, frozen")
-    if "Secret" in words:
-        lines.append("from openrelay_async.redaction import Secret")
-    if "UNSET" in words:
-        lines.append("from openrelay_async.unset import UNSET, Unset")
-    return "\n".join(lines)
-
-
-def _words(text: str) -> list[str]:
-    return "".join(c if c.isalnum() or c == "_" else " " for c in text).split()
+            yield f"from {module} import {mixin}"

@@ -7,8 +7,8 @@ from jinja2 import Environment
 
 from .forms import Description
 from .imports import STANDARD, list_words, place_models, spell_imports
+from .layout import Layout
 from .overrides import Overrides
-from .render_models import Layout
 from .signatures import Argument, describe_signatures
 
 PATH = "openrelay_async/generated/orders.py"

@@ -9,9 +9,10 @@ from jinja2 import Environment
 
 from .forms import Description, Operation, Property
 from .imports import STANDARD, list_words, place_models, spell_imports
+from .layout import Layout
 from .overrides import Overrides, Patience
 from .refuse import DescriptionError
-from .render_models import Layout, render_index
+from .render_models import render_index
 from .render_operations import constant_name
 from .render_waits import PACKAGE, WaitMethods
 from .signatures import describe_signatures
@@ -201,7 +202,7 @@ def _list_imports(methods: Iterable[Method], waiting: WaitMethods | None, layout
         **models,
         "openrelay_async.download": ("DownloadCall",),
         "openrelay_async.pagination": ("PagedCall",),
-        "openrelay_async.resource": ("Calls", "FileSource", "Resource"),
+        "openrelay_async.resource": ("Calls", "Resource"),
         "openrelay_async.wire": encoders,
     }
     return spell_imports({*words, "Resource"}, places)

@@ -9,11 +9,12 @@ from jinja2 import Environment
 
 from .forms import Description, Operation
 from .imports import STANDARD, list_words, place_models, spell_imports
+from .layout import Layout
 from .load_waits import alias_home
 from .overrides import Overrides
 from .read_additions import PACKAGE as HAND_WRITTEN
 from .read_additions import Additions, read_additions, read_twins
-from .render_models import Layout, render_index
+from .render_models import render_index
 from .render_resources import (
     Method,
     ResourceClass,

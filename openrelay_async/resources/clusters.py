@@ -35,8 +35,8 @@ class Clusters(GeneratedClusters):
     ) -> Lease[ClusterSummary, ClusterSummary]:
         """Return a context manager that creates a cluster, waits for it, and always terminates it.
 
-        async with client.clusters.lease(name="job", gpu_model_id="rtx-4090") as cluster:
-            ...
+            async with client.clusters.lease(name="job", gpu_model_id="rtx-4090") as cluster:
+                ...
 
         It is terminated at the end of the block, after an error, a cancellation, Ctrl-C, and when waiting
         for it fails. After a create of which nobody knows whether it succeeded, it is looked for.

@@ -36,12 +36,13 @@ class Vms(GeneratedVms):
         on_update: OnUpdate[AnyVm] | None = None,
         **order: Unpack[VmOrder],
     ) -> Lease[VmSummary, AnyVm]:
-        """Return a context manager that creates a vm, waits for it, and always terminates it.
+        """Return a context manager that creates a VM, waits for it, and always terminates it.
 
-        async with client.vms.lease(name="job", gpu_model_id="rtx-4090") as vm:
-            ...
+            async with client.vms.lease(name="job", gpu_model_id="rtx-4090") as vm:
+                ...
 
-        Also after an error, a cancellation, Ctrl-C, and a create of which nobody knows whether it succeeded.
+        It is terminated at the end of the block, after an error, a cancellation, Ctrl-C, and when waiting
+        for it fails. After a create of which nobody knows whether it succeeded, it is looked for.
 
         Args:
             until: what to wait for before the block begins.

@@ -1,4 +1,4 @@
-"""The generated tables are those of the description."""
+"""The generated tables are those of the description: tests/generator tells whether they are up to date."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from api_description.generator.emulator_tables import NotUnderstoodError, render
+from api_description.generator.emulator_tables import render_emulator_tables
+from api_description.generator.refuse import DescriptionError
 from openrelay_async.emulator.generated.routes import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,15 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def document():
     return json.loads((ROOT / "api_description/openrelay.json").read_text())
-
-
-def test_the_files_are_what_the_description_gives(document):
-    for name, text in render(document).items():
-        command = [sys.executable, "-m", "ruff", "format", "-q", "--stdin-filename", str(ROOT / name), "-"]
-        formatted = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
-        assert (ROOT / name).read_text() == formatted, (
-            "run `python -m api_description.generator.emulator_tables`"
-        )
 
 
 def test_every_operation_is_there_once(document):
@@ -50,8 +42,8 @@ def test_every_operation_is_there_once(document):
 def test_what_the_tables_cannot_say_is_refused(document, schema):
     changed = json.loads(json.dumps(document))
     changed["components"]["schemas"]["CreateVmRequest"] = schema
-    with pytest.raises(NotUnderstoodError, match="CreateVmRequest"):
-        render(changed)
+    with pytest.raises(DescriptionError, match="CreateVmRequest"):
+        render_emulator_tables(changed, "")
 
 
 def test_importing_the_package_loads_no_server():

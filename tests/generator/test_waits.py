@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 import typing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from api_description.generator.refuse import DescriptionError
 from api_description.generator.render import make_templates, render_all
 from api_description.generator.render_waits import render_waits
 from openrelay_async import lifecycles
-from openrelay_async.client_resources import ClientResources, ResourceAttribute
+from openrelay_async.generated.client_resources import ClientResources
+from openrelay_async.resource import ResourceAttribute
 
 SOURCES = Path(__file__).resolve().parents[2] / "api_description"
 PODS = """
@@ -145,8 +147,7 @@ def test_what_is_waited_for_needs_words(description: Description, overrides: Ove
 def find_method(resource: str, name: str) -> Any:
     attribute = vars(ClientResources)[resource]
     assert isinstance(attribute, ResourceAttribute)
-    module = __import__(f"{attribute._package}.{resource}", fromlist=["x"])
-    return getattr(getattr(module, str(attribute._kind)), name)
+    return getattr(getattr(import_module(attribute.module), attribute.kind), name)
 
 
 def find_goals(method: Any) -> set[str]:

@@ -13,10 +13,10 @@ import pytest
 import openrelay_async
 import openrelay_sync
 from openrelay_async import AsyncClient
-from openrelay_async.client_resources import ResourceAttribute
 from openrelay_async.emulator import Emulator
+from openrelay_async.resource import ResourceAttribute
 from openrelay_sync import Client
-from openrelay_sync.client import SyncResourceAttribute
+from openrelay_sync.resource import SyncResourceAttribute
 
 RESOURCES = sorted(
     name for name in dir(AsyncClient) if isinstance(getattr(AsyncClient, name), ResourceAttribute)

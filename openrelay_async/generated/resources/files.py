@@ -10,8 +10,9 @@ from typing import Literal
 from openrelay_async.download import DownloadCall
 from openrelay_async.generated.models.files import FileObject, PresignUploadResponse
 from openrelay_async.generated.operation_rows import files as operations
-from openrelay_async.resource import FileSource, Resource
+from openrelay_async.resource import Resource
 from openrelay_async.unset import UNSET, Unset
+from openrelay_async.upload import FileSource
 from openrelay_async.wire import encode_integer, encode_string
 
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 from openrelay_async.generated.models.files import FileObject, PresignUploadResponse
 from openrelay_async.generated.resources import files as async_resource
-from openrelay_async.resource import FileSource
 from openrelay_async.unset import UNSET, Unset
+from openrelay_async.upload import FileSource
 from openrelay_sync.iteration import SyncDownload
 from openrelay_sync.resource import SyncResource
 

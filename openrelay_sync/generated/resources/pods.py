@@ -382,8 +382,8 @@ class Pods(SyncResource[async_resource.Pods]):
     ) -> SyncContext[AnyVm]:
         """Return a context manager that creates a pod, waits for it, and always terminates it.
 
-        with client.pods.lease(name="job", gpu_model_id="rtx-4090") as pod:
-            ...
+            with client.pods.lease(name="job", gpu_model_id="rtx-4090") as pod:
+                ...
 
         It is terminated at the end of the block, after an error, a cancellation, Ctrl-C, and when waiting
         for it fails. After a create of which nobody knows whether it succeeded, it is looked for.
