@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import orjson
@@ -36,18 +37,27 @@ def decode_answer(
 
 
 def decode_model(transport: Transport, request: HttpRequest, response: HttpResponse, model: type[T]) -> T:
-    """Return an answer as a model; one without a body is a model that has nothing, if there can be one.
+    """Return an answer as a model; a 204 is a model that has nothing, if there can be one.
 
     Raises:
         InvalidResponse: it is not JSON, or not what the API description says.
     """
     if not response.body.data:
-        try:
-            return structure_empty(model)
-        except StructureError:
-            pass
+        if response.status == 204:
+            with suppress(StructureError):
+                return structure_empty(model)
         raise invalid_answer(transport, "the answer has no body", request, response)
     return decode_answer(transport, request, response, find_reader(model).read)
+
+
+def expect_nothing(transport: Transport, request: HttpRequest, response: HttpResponse) -> None:
+    """Accept a success of which nothing is read: any JSON, or no body.
+
+    Raises:
+        InvalidResponse: it is something else, such as the login page of a network in between.
+    """
+    if response.body.data:
+        decode_answer(transport, request, response, lambda _: None)
 
 
 def invalid_answer(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 from attrs import frozen
 
-from openrelay_async.call_answer import decode_answer, decode_model, invalid_answer
+from openrelay_async.call_answer import decode_answer, decode_model, expect_nothing, invalid_answer
 from openrelay_async.call_request import make_request
 from openrelay_async.config import check_integer, check_seconds
 from openrelay_async.fork_guard import importing
@@ -21,6 +22,7 @@ from openrelay_async.redaction import Secret
 from openrelay_async.request_path import encode_path_id, expand_path
 from openrelay_async.structuring import find_reader
 from openrelay_async.transport import Transport
+from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wire import Field, encode_query
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from openrelay_async.upload import FileSource
 
 T = TypeVar("T")
+
+_ONE_REQUEST = nullcontext()
 
 
 @frozen(eq=False, repr=False)
@@ -55,14 +59,15 @@ class ClientCalls:
         query: Sequence[Field] = (),
         body: Sequence[Field] = (),
         org_id: str | None = None,
-        idempotency_key: str | None = None,
+        idempotency_key: str | Unset | None = UNSET,
         timeout: float | None = None,
     ) -> T:
         limit = _check_timeout(timeout)
-        if operation.takes_org:
-            path, limit = await self._add_organization(operation, path, org_id, limit)
-        request = make_request(operation, path, query, body, idempotency_key)
-        response = await self.transport.send(request, limit)
+        with self._admission(operation, org_id):
+            if operation.takes_org:
+                path, limit = await self._add_organization(operation, path, org_id, limit)
+            request = make_request(operation, path, query, body, idempotency_key)
+            response = await self.transport.send(request, limit)
         return decode_model(self.transport, request, response, returns)
 
     async def call_list(
@@ -76,10 +81,11 @@ class ClientCalls:
         timeout: float | None = None,
     ) -> list[T]:
         limit = _check_timeout(timeout)
-        if operation.takes_org:
-            path, limit = await self._add_organization(operation, path, org_id, limit)
-        request = make_request(operation, path, query)
-        response = await self.transport.send(request, limit)
+        with self._admission(operation, org_id):
+            if operation.takes_org:
+                path, limit = await self._add_organization(operation, path, org_id, limit)
+            request = make_request(operation, path, query)
+            response = await self.transport.send(request, limit)
         return decode_answer(self.transport, request, response, find_reader(item).read_list)
 
     async def call_nothing(
@@ -93,10 +99,12 @@ class ClientCalls:
         timeout: float | None = None,
     ) -> None:
         limit = _check_timeout(timeout)
-        if operation.takes_org:
-            path, limit = await self._add_organization(operation, path, org_id, limit)
-        request = attrs.evolve(make_request(operation, path, query, body), expects_nothing=True)
-        await self.transport.send(request, limit)
+        with self._admission(operation, org_id):
+            if operation.takes_org:
+                path, limit = await self._add_organization(operation, path, org_id, limit)
+            request = attrs.evolve(make_request(operation, path, query, body), expects_nothing=True)
+            response = await self.transport.send(request, limit)
+        expect_nothing(self.transport, request, response)
 
     async def call_secret_text(
         self, operation: Operation, *, query: Sequence[Field] = (), timeout: float | None = None
@@ -181,14 +189,15 @@ class ClientCalls:
 
         async def fetch(at: str | None) -> Page[T]:
             all_ids, remaining = path, limit
-            if operation.takes_org:
-                all_ids, remaining = await self._add_organization(operation, path, org_id, limit)
-            request = HttpRequest(
-                operation,
-                expand_path(operation, all_ids),
-                query=(*filters, *page_query(operation, page_size, at)),
-            )
-            response = await self.transport.send(request, remaining)
+            with self._admission(operation, org_id):
+                if operation.takes_org:
+                    all_ids, remaining = await self._add_organization(operation, path, org_id, limit)
+                request = HttpRequest(
+                    operation,
+                    expand_path(operation, all_ids),
+                    query=(*filters, *page_query(operation, page_size, at)),
+                )
+                response = await self.transport.send(request, remaining)
             return decode_answer(
                 self.transport,
                 request,
@@ -196,7 +205,14 @@ class ClientCalls:
                 lambda raw: read_page(operation, raw, item, at, page_size),
             )
 
-        return PagedCall(fetch, operation=operation, cursor=cursor, max_items=max_items, prefetch=prefetch)
+        return PagedCall(
+            fetch,
+            operation=operation,
+            cursor=cursor,
+            max_items=max_items,
+            prefetch=prefetch,
+            admit=self.transport.shared.admit,
+        )
 
     async def find_organization(self, org_id: str | None, timeout: float | None = None) -> str:
         if org_id is not None:
@@ -213,6 +229,12 @@ class ClientCalls:
             attempt_timeout=shared.attempt_timeout,
         )
         return attrs.evolve(self, transport=transport)
+
+    def _admission(self, operation: Operation, org_id: str | None) -> AbstractContextManager[None]:
+        """Return what keeps a call that first asks for its organization one call for a client that drains."""
+        if operation.takes_org and org_id is None and self.organization.known is None:
+            return self.transport.shared.admit(operation)
+        return _ONE_REQUEST
 
     async def _add_organization(
         self, operation: Operation, path: Sequence[str], org_id: str | None, limit: float | None

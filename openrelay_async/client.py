@@ -286,9 +286,9 @@ class AsyncClient(ClientResources):
             method: HTTP method. GET, HEAD, PUT and DELETE may be resent; POST and PATCH only with a key.
             path: from `/`, percent-encoded, without a query.
             json: the body's JSON value, `None` for no body; models, times and `Secret` are understood.
-            params: the query; booleans become `true` and `false`, `None` is left out.
+            params: the query; booleans become `true` and `false`, `None` is left out, lists repeat the name.
             headers: sent too, `str` or `Secret`; they replace the client's own of the same name.
-            idempotency_key: sent as `Idempotency-Key`.
+            idempotency_key: sent as `Idempotency-Key`; or give that header.
             timeout: seconds for the whole call; by default the client's.
 
         Returns:

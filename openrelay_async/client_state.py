@@ -134,6 +134,24 @@ class Shared:
             )
 
     @contextmanager
+    def admit(self, operation: Operation) -> Iterator[None]:
+        """Let a call of several requests begin, and count it as one until the block ends.
+
+        A client that drains meanwhile waits for it, and takes its other requests.
+
+        Raises:
+            ConnectionFailed: it is not taken: the client is closed, or drains.
+        """
+        self.check_open(operation)
+        pool = self.session.pool()
+        pool.enter()
+        try:
+            with finishing():
+                yield
+        finally:
+            pool.leave()
+
+    @contextmanager
     def rotation_of(self, key: Secret) -> Iterator[bool]:
         """Tell whether a key is free to be rotated, and keep it from others until the block ends."""
         mark = object()

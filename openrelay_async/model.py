@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 import attrs
 from attrs.exceptions import FrozenInstanceError
 
-from openrelay_async.model_classes import Kind, LazyAttributes, WireField, make_slotted
+from openrelay_async.model_classes import LazyAttributes, WireField, make_slotted
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.structuring import (
     NOTHING_EXTRA,
@@ -90,10 +90,14 @@ class ApiModel:
     """Fields of the answer that this version of the SDK does not know, by wire name."""
 
     wire_fields: ClassVar[tuple[WireField, ...]] = ()
+    field_defaults: ClassVar[Mapping[str, object]]
+    """What stands behind the fields in the class's source."""
     reader: ClassVar[_LazyReader] = _LazyReader()
     """What reads the model; made for each class when first asked for."""
     fill: ClassVar[Fill | None] = None
-    """The model's hook, made at build time."""
+    """Puts values into drafts of the model, and makes them models: written by the generator."""
+    is_argument: ClassVar[bool] = False
+    """Whether requests hold it as well: then a field that its constructor is not given is `UNSET`."""
 
     @classmethod
     def from_wire(cls, raw: Mapping[str, object]) -> Self:
@@ -118,11 +122,15 @@ class ApiModel:
         wire: dict[str, object] = {}
         for attribute, name, kind, required, nullable in self.wire_fields:
             value = getattr(self, attribute)
-            if value is UNSET or (value is None and not nullable and not required):
+            if value is UNSET:
                 continue
-            if not required and isinstance(value, list | dict) and not value:
+            # In an answer, these are what absent fields become; in a request they were given.
+            is_received = not required and self.field_defaults.get(attribute) is not UNSET
+            if is_received and (value is None or (not self.is_argument and value in ([], {}))):
                 continue
-            wire[name] = _unstructure(value, kind, reveal)
+            if value is None and kind == "time" and not nullable:
+                value = ""
+            wire[name] = _unstructure(value, reveal)
         wire.update(self.extra)
         return wire
 
@@ -140,7 +148,7 @@ class ApiModel:
                 if name in values:
                     put(self, name, conceal(values.pop(name)) if "secret" in field[2] else values.pop(name))
                 elif name in cls.field_defaults:
-                    put(self, name, _default_of(cls, field)())
+                    put(self, name, UNSET if cls.is_argument else _default_of(cls, field)())
                 else:
                     problem = f"{cls.__name__} needs the argument {name!r}"
                     break
@@ -204,7 +212,7 @@ def _restore(model: type[ApiModel], values: tuple[object, ...], extra: dict[str,
     return model(**arguments, extra=extra or NOTHING_EXTRA)
 
 
-def _unstructure(value: object, kind: Kind, reveal: bool) -> object:
+def _unstructure(value: object, reveal: bool) -> object:
     if isinstance(value, Secret):
         return value.reveal() if reveal else repr(value)
     if isinstance(value, ApiModel):
@@ -214,9 +222,7 @@ def _unstructure(value: object, kind: Kind, reveal: bool) -> object:
     if isinstance(value, date):
         return encode_date(value, "date")
     if isinstance(value, Mapping):
-        return {key: _unstructure(item, kind, reveal) for key, item in value.items()}
+        return {key: _unstructure(item, reveal) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_unstructure(item, kind, reveal) for item in value]
-    if value is None and kind == "time":
-        return ""
+        return [_unstructure(item, reveal) for item in value]
     return value

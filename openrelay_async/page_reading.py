@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
+from openrelay_async.decoded_values import name_json_type
 from openrelay_async.operation import Operation, Pagination
 from openrelay_async.pagination import Page
 from openrelay_async.structuring import StructureError, structure_list
@@ -71,7 +73,7 @@ def _next_cursor(
     if not isinstance(body, dict) or paging.response is None:
         return None
     following = body.get(paging.response)
-    if paging.style == "after" and not (paging.more and body.get(paging.more)):
+    if paging.style == "after" and not _has_more(paging, body):
         return None
     if following is None or following == "":
         if paging.style == "after":
@@ -80,6 +82,18 @@ def _next_cursor(
     if not isinstance(following, str):
         raise StructureError(paging.response, "must be a string")
     return following
+
+
+def _has_more(paging: Pagination, body: Mapping[str, object]) -> bool:
+    """Return whether there is another page. A list that does not say so might end early, unnoticed."""
+    if paging.more is None:
+        return False
+    if paging.more not in body:
+        raise StructureError(paging.more, "missing")
+    more = body[paging.more]
+    if not isinstance(more, bool):
+        raise StructureError(paging.more, f"must be a boolean, is {name_json_type(more)}")
+    return more
 
 
 def _next_offset(paging: Pagination, count: int, cursor: str | None, page_size: int | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import frozen
@@ -45,6 +45,10 @@ FetchPage = Callable[[str | None], Awaitable[Page[T]]]
 """Reads the page that a cursor asks for; `None` is the first."""
 
 
+def _admit_all(_: Operation) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class PagedCall(Generic[T_co]):
     """A list call that has not been sent yet.
 
@@ -57,7 +61,7 @@ class PagedCall(Generic[T_co]):
     `pages()` lets a list be left between two of them.
     """
 
-    __slots__ = ("_cursor", "_fetch", "_max_items", "_operation", "_prefetch", "next_cursor")
+    __slots__ = ("_admit", "_cursor", "_fetch", "_max_items", "_operation", "_prefetch", "next_cursor")
 
     def __init__(
         self,
@@ -67,13 +71,23 @@ class PagedCall(Generic[T_co]):
         cursor: str | None = None,
         max_items: int | None = None,
         prefetch: bool = False,
+        admit: Callable[[Operation], AbstractContextManager[None]] = _admit_all,
     ) -> None:
+        """Take how pages are read.
+
+        Args:
+            admit: keeps a list that is awaited one call, for a client that drains meanwhile.
+
+        Raises:
+            TypeError, ValueError: `max_items` or `prefetch` is none.
+        """
         if max_items is not None and (isinstance(max_items, bool) or not isinstance(max_items, int)):
             raise TypeError(f"max_items must be int or None, not {type(max_items).__name__}")
         if max_items is not None and max_items < 0:
             raise ValueError("max_items must not be negative")
         if not isinstance(prefetch, bool):
             raise TypeError(f"prefetch must be bool, not {type(prefetch).__name__}")
+        self._admit = admit
         self._fetch = fetch
         self._operation = operation
         self._cursor = cursor
@@ -105,9 +119,10 @@ class PagedCall(Generic[T_co]):
 
     async def _collect(self) -> list[T_co]:
         collected: list[T_co] = []
-        async with aclosing(self.pages()) as pages:
-            async for page in pages:
-                collected += page.items
+        with self._admit(self._operation):
+            async with aclosing(self.pages()) as pages:
+                async for page in pages:
+                    collected += page.items
         return collected
 
     async def _items(self) -> AsyncGenerator[T_co, None]:

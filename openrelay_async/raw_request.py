@@ -11,9 +11,10 @@ import orjson
 from openrelay_async.config import check_headers, merge_headers
 from openrelay_async.messages import HttpRequest, HttpResponse
 from openrelay_async.operation import Operation
+from openrelay_async.redaction import Secret
 from openrelay_async.responses import encode_json_body
 from openrelay_async.unset import UNSET
-from openrelay_async.wire import check_idempotency_key, encode_json, encode_query, refuse_type
+from openrelay_async.wire import check_idempotency_key, encode_json, query_text, refuse_type
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _RESENDABLE = _METHODS - {"POST", "PATCH"}
@@ -53,16 +54,22 @@ def _make_request(
 ) -> HttpRequest:
     method = _check_method(method)
     _check_path(path)
-    extra = check_headers(headers, name="headers")
-    if idempotency_key is not None:
-        extra["Idempotency-Key"] = check_idempotency_key(idempotency_key)
+    own_headers, key = _split_idempotency_key(headers)
+    extra = check_headers(own_headers, name="headers")
+    if idempotency_key is not None or key is not None:
+        idempotency_key = check_idempotency_key(key if idempotency_key is None else idempotency_key)
+        extra["Idempotency-Key"] = idempotency_key
     payload = None
     if json is not None and json is not UNSET:
         payload = encode_json_body(encode_json(json, "json"))
         extra = merge_headers({"Content-Type": "application/json"}, extra)
     _check_mapping("params", params)
     given = {name: value for name, value in (params or {}).items() if value is not None}
-    query = [(name, _encode_parameter, value) for name, value in given.items()]
+    query = [
+        (name, query_text(_encode_parameter(each, name)))
+        for name, value in given.items()
+        for each in (value if isinstance(value, list | tuple) else (value,))
+    ]
     operation = Operation(
         id="request",
         resource="client",
@@ -75,12 +82,26 @@ def _make_request(
     return HttpRequest(
         operation,
         path,
-        query=encode_query(query),
+        query=tuple(query),
         body=payload,
         headers=extra,
         idempotency_key=idempotency_key,
         expects_nothing=method == "DELETE",
     )
+
+
+def _split_idempotency_key(headers: object) -> tuple[object, object]:
+    """Return the headers without the idempotency key, and the key: with one, a change may be sent again."""
+    if not isinstance(headers, Mapping):
+        return headers, None
+    found = [value for name, value in headers.items() if _is_idempotency_key(name)]
+    others = {name: value for name, value in headers.items() if not _is_idempotency_key(name)}
+    key = found[-1] if found else None
+    return others, key.reveal() if isinstance(key, Secret) else key
+
+
+def _is_idempotency_key(name: object) -> bool:
+    return isinstance(name, str) and name.lower() == "idempotency-key"
 
 
 def _check_method(method: object) -> str:

@@ -10,6 +10,7 @@ from openrelay_async.operation import Operation
 from openrelay_async.pagination import PagedCall
 from openrelay_async.redaction import Secret
 from openrelay_async.transport import Transport
+from openrelay_async.unset import UNSET, Unset
 from openrelay_async.wire import Field
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Calls(Protocol):
         query: Sequence[Field] = (),
         body: Sequence[Field] = (),
         org_id: str | None = None,
-        idempotency_key: str | None = None,
+        idempotency_key: str | Unset | None = UNSET,
         timeout: float | None = None,
     ) -> T:
         """Send a request and return its answer as a model."""

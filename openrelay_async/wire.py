@@ -250,9 +250,8 @@ def _encode_model(model: WireModel, name: str) -> dict[str, object]:
     for attribute, wire_name, kind, required, _ in model.wire_fields:
         value = getattr(model, attribute)
         is_absent = value is UNSET
-        if defaults[attribute] is not UNSET:
-            # A model that answers have too: what they leave out is `None` or empty there.
-            is_absent = value is None or value in ([], {})
+        if value is None and defaults[attribute] is None:
+            is_absent = True  # a model that answers have too: what they leave out is `None` there
         if is_absent and not required:
             continue
         encoded[wire_name] = _encoder_of(kind, type(model))(value, f"{name}.{attribute}")
@@ -316,10 +315,11 @@ def encode_fields(fields: Iterable[Field]) -> dict[str, object]:
 
 def encode_query(fields: Iterable[Field]) -> tuple[tuple[str, str | Secret], ...]:
     """Return the query parameters that were given, as text: booleans are `true` and `false`."""
-    return tuple((name, _query_text(value)) for name, value in encode_fields(fields).items())
+    return tuple((name, query_text(value)) for name, value in encode_fields(fields).items())
 
 
-def _query_text(value: object) -> str | Secret:
+def query_text(value: object) -> str | Secret:
+    """Return a JSON scalar as it stands in a query."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, Secret) else str(value)

@@ -70,6 +70,8 @@ class Schema:
     """Whether some request holds it."""
     received: bool = False
     """Whether some answer holds it."""
+    is_argument: bool = False
+    """Whether it is the value of an argument, or stands in one."""
     resources: frozenset[str] = frozenset()
     """The resources whose operations use it."""
 

@@ -47,9 +47,12 @@ def read_description(document: object) -> Description:
     return Description(
         version=as_text(info.get("version"), "/info/version"),
         operations=operations,
-        schemas=_mark_uses(
-            schemas,
-            ((o.resource, value) for o, (_, _, value, _) in zip(operations, raw_operations, strict=True)),
+        schemas=_mark_arguments(
+            _mark_uses(
+                schemas,
+                ((o.resource, value) for o, (_, _, value, _) in zip(operations, raw_operations, strict=True)),
+            ),
+            operations,
         ),
     )
 
@@ -110,6 +113,13 @@ def _mark_uses(
         )
         for name, schema in schemas.items()
     }
+
+
+def _mark_arguments(schemas: Mapping[str, Schema], operations: Iterable[Operation]) -> dict[str, Schema]:
+    """Return the schemas knowing which of them callers make: a body's properties are arguments already."""
+    given = {model for operation in operations for each in operation.body for model in each.shape.models}
+    arguments = _closure(given, schemas)
+    return {name: evolve(schema, is_argument=name in arguments) for name, schema in schemas.items()}
 
 
 def _closure(names: set[str], schemas: Mapping[str, Schema]) -> set[str]:

@@ -34,6 +34,8 @@ class ModelClass:
     doc: str
     fields: tuple[ModelField, ...]
     bases: str
+    is_argument: bool
+    """Whether callers make it although answers hold it too."""
 
 
 @frozen
@@ -98,7 +100,13 @@ def _describe_class(schema: Schema, layout: Layout) -> ModelClass:
         text += f"\n\n    {wrap(' '.join(notes), 4)}\n    "
     mixin = layout.mixins.get(schema.name, "").partition(":")[2]
     fields = tuple(_describe_field(each, schema) for each in schema.properties)
-    return ModelClass(schema.name, text, fields, bases=f"{mixin}, ApiModel" if mixin else "ApiModel")
+    return ModelClass(
+        schema.name,
+        text,
+        fields,
+        bases=f"{mixin}, ApiModel" if mixin else "ApiModel",
+        is_argument=schema.is_argument and is_read(schema),
+    )
 
 
 def _describe_field(each: Property, schema: Schema) -> ModelField:

@@ -46,12 +46,12 @@ _FILENAME = Argument(
 )
 _REQUIRED_ORG = Argument("org_id", "str", None, "Organization id; never taken from the client.")
 _ORG = Argument("org_id", "str | None", "None", "Organization id; by default the client's organization.")
-_IDEMPOTENCY_KEY = Argument(
-    "idempotency_key",
-    "str | None",
-    "None",
-    "Key that makes a repeat of this call harmless; made when left out.",
-)
+_WHAT_A_KEY_DOES = "Key that makes a repeat of this call harmless; made when left out."
+_IDEMPOTENCY_KEY = {
+    "header": Argument("idempotency_key", "str | None", "None", _WHAT_A_KEY_DOES),
+    # A property as all others: the description allows no null.
+    "body": Argument("idempotency_key", "str | Unset", "UNSET", _WHAT_A_KEY_DOES),
+}
 _PAGING = (
     Argument("page_size", "int | None", "None", "Items to ask for at once; by default the service's choice."),
     Argument("cursor", "str | None", "None", "Where to resume: the `next_cursor` of a page seen before."),
@@ -144,7 +144,7 @@ def _list_keywords(operation: Operation, overrides: Overrides) -> Iterable[Argum
     if operation.takes_org and not operation.org_required:
         yield _ORG
     if operation.idempotency_key is not None:
-        yield _IDEMPOTENCY_KEY
+        yield _IDEMPOTENCY_KEY[operation.idempotency_key.place]
     yield _PAGE_TIMEOUT if operation.answer == "page" else _TIMEOUT
     if operation.id in overrides.patience:
         yield _PATIENCE

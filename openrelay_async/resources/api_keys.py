@@ -10,6 +10,7 @@ from openrelay_async.calls import ClientCalls
 from openrelay_async.config import check_delay
 from openrelay_async.errors import OpenRelayError
 from openrelay_async.generated.models.api_keys import ApiKeySummary
+from openrelay_async.generated.operation_rows.api_keys import CREATE_ORG_API_KEY
 from openrelay_async.generated.resources.api_keys import ApiKeys as GeneratedApiKeys
 from openrelay_async.rotation import (
     Journal,
@@ -86,8 +87,10 @@ class ApiKeys(GeneratedApiKeys):
                 raise RotationError("a rotation of this key is under way already")
             run = RotationRun(calls, old, journal)
             summary = await _prepare(run, name, scopes, key_id)
-            await run.make(summary, store=store, lifetime=lifetime)
-            return await run.finish(grace=grace, drain_timeout=drain_timeout)
+            # From here on all of it, or nothing: a client that drains waits for the end.
+            with calls.transport.shared.admit(CREATE_ORG_API_KEY):
+                await run.make(summary, store=store, lifetime=lifetime)
+                return await run.finish(grace=grace, drain_timeout=drain_timeout)
 
     async def resume_rotation(self, rotation: Rotation | Journal) -> Rotation:
         """Finish a rotation that stopped: by an error after the switch, or because the process died.

@@ -252,3 +252,13 @@ def test_the_package_of_models_names_all_and_loads_none() -> None:
         "print('attrs' in sys.modules, hasattr(models, 'Ghost'))"
     )
     assert loaded == "False False"
+
+
+def test_what_an_answer_lacked_is_not_in_its_json_either() -> None:
+    """`""` is only what the service itself writes for a time that is not set."""
+    wire = sample("ProvisioningTokenItem")
+    given = {key: value for key, value in wire.items() if key not in ("expiresAt", "name")}
+    assert set(models.ProvisioningTokenItem.from_wire(given).to_wire()) == set(given)
+    unset = {**given, "createdAt": "", "usedAt": None}
+    assert models.ProvisioningTokenItem.from_wire(unset).to_wire()["createdAt"] == ""
+    assert "usedAt" not in models.ProvisioningTokenItem.from_wire(unset).to_wire()

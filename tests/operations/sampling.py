@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from openrelay_async import Secret, models
 
-from .description import Case, Schema, python_name, reference, schema_of, schemas_in_answers, types_of
+from .description import Case, Schema, python_name, reference, schema_of, types_of
 
 IDS = (
     "vm_0",
@@ -187,16 +187,12 @@ class Sampler:
         wire = {each: pair[1] for each, pair in pairs.items()}
         if self.random.random() < 0.5:
             return wire, wire
-        # A model that answers hold too cannot tell an empty list from one that was not given.
-        shown = {
-            each: value for each, value in wire.items() if value != [] or name not in schemas_in_answers()
-        }
         kind: Any = getattr(models, name)
         given = {
             python_name(each): list(pair[0]) if isinstance(pair[0], tuple) else pair[0]
             for each, pair in pairs.items()
         }
-        return kind(**given), shown
+        return kind(**given), wire
 
 
 def query_text(value: object) -> str:

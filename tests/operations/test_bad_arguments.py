@@ -317,7 +317,8 @@ async def test_arguments_that_do_not_exist_are_refused(client, server):
         ({"path": "/v1/ü"}, "^path "),
         ({"params": [("a", 1)]}, "^params "),
         ({"params": {7: 1}}, "^params "),
-        ({"params": {"a": [1]}}, r"^params\['a'\] "),
+        ({"params": {"a": [[1]]}}, r"^params\['a'\] "),
+        ({"params": {"a": {"b": 1}}}, r"^params\['a'\] "),
         ({"params": {"a": object()}}, "^a "),
         ({"headers": "x"}, "^headers "),
         ({"headers": {"Authorization": CANARY}}, "^headers "),
@@ -327,6 +328,7 @@ async def test_arguments_that_do_not_exist_are_refused(client, server):
         ({"json": {"a": [float("nan")]}}, r"^json\['a'\]\[0\] "),
         ({"json": {"a": CANARY.encode()}}, r"^json\['a'\] "),
         ({"idempotency_key": "two words"}, "^idempotency_key "),
+        ({"headers": {"idempotency-KEY": "two words"}}, "^idempotency_key "),
         ({"timeout": 0}, "^timeout "),
     ],
 )

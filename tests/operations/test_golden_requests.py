@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from openrelay_async import AsyncClient, Secret, errors, models
+from openrelay_async import UNSET, AsyncClient, Secret, errors, models
 
 from .answers import BYTES, SCRIPT, sample_answer, sample_json
 from .conftest import KEY
@@ -157,6 +158,15 @@ async def test_idempotency_key_in_a_header(client, server):
     )
 
 
+async def test_an_idempotency_key_of_a_body_is_a_property_as_others(client, server):
+    """R7.3: made where it is left out; null is none."""
+    server.default = sample_answer(case("createBillingDeposit"))
+    await client.billing.deposit(amount_cents=1, idempotency_key=UNSET)
+    assert len(server.take().json()["idempotencyKey"]) == 36
+    with pytest.raises(TypeError, match=r"^idempotency_key must be str"):
+        await client.billing.deposit(amount_cents=1, idempotency_key=None)
+
+
 async def test_idempotency_key_in_the_body(client, server):
     server.default = sample_answer(case("createBillingDeposit"))
     await client.billing.deposit(amount_cents=2500, promo_code="", idempotency_key="pay-1")
@@ -203,6 +213,16 @@ async def test_delete_answered_with_204(client, server):
         "Authorization: Bearer KEY\n"
         "Content-Length: 0"
     )
+
+
+async def test_a_delete_answered_with_a_page_of_the_network_is_no_success(client, server):
+    """R7.2: a login page in between says 200 to everything."""
+    server.default = Answer(200, b"<html>sign in</html>", {"Content-Type": "text/html"})
+    with pytest.raises(errors.InvalidResponse, match="the answer is not JSON") as caught:
+        await client.api_keys.revoke("key_1")
+    assert caught.value.maybe_applied
+    server.default = answer_json({"deleted": True})
+    assert await client.api_keys.revoke("key_1") is None
 
 
 async def test_two_ids_that_only_2026_10_has(client, server):
@@ -275,6 +295,27 @@ async def test_nested_model_and_mapping_are_the_same_bytes(client, server):
         b'{"name":"ci","budget":{"limitNanoUsd":5000000000,"period":"daily"},'
         b'"restrictions":{"ipRanges":["10.0.0.0/8"]}}'
     )
+
+
+async def test_a_nested_model_that_answers_hold_too_sends_what_it_was_given(client, server):
+    """R7.3: an empty list clears, what was left out stays as it is."""
+    server.default = sample_answer(case("updateOrgApiKey"))
+    bodies = []
+    for restrictions in (
+        models.KeyRestrictions(ip_ranges=[]),
+        models.KeyRestrictions(ip_ranges=UNSET, models=["m"]),
+        models.KeyRestrictions(),
+        models.KeyRestrictions.from_wire({"ipRanges": []}),
+    ):
+        await client.api_keys.update("key_1", restrictions=restrictions)
+        bodies.append(server.take().json()["restrictions"])
+        assert pickle.loads(pickle.dumps(restrictions)) == restrictions  # noqa: S301 - made here
+    everything = {"endpoints": [], "ipRanges": [], "models": [], "permissions": []}
+    assert bodies == [{"ipRanges": []}, {"models": ["m"]}, {}, everything]
+    with pytest.raises(TypeError, match=r"restrictions\.ip_ranges must be a list"):
+        await client.api_keys.update("key_1", restrictions=models.KeyRestrictions(ip_ranges=None))
+    assert models.KeyRestrictions(ip_ranges=[]).to_wire() == {"ipRanges": []}
+    assert models.KeyRestrictions.from_wire({}).ip_ranges == []
 
 
 async def test_nested_models_in_a_list(client, server):

@@ -11,7 +11,7 @@ from openrelay_async.errors import InvalidResponse
 
 from .answers import sample_json
 from .description import Case, Schema, all_cases, case, reference, schema_of, types_of
-from .recording_server import answer_json
+from .recording_server import Answer, answer_json
 from .sampling import Sampler, only
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -163,6 +163,28 @@ async def test_a_cursor_that_is_no_text_is_refused(more, cursor, client, server)
 async def test_more_without_a_last_id_is_refused(last, client, server):
     page = {"data": [], "has_more": True, "last_id": last}
     assert (await refusal(case("listBatches"), client, server, page)).message.startswith("last_id: ")
+
+
+@pytest.mark.parametrize("more", ["absent", None, "false", 0])
+async def test_a_list_that_does_not_say_whether_there_is_more_is_refused(more, client, server):
+    """R6.1 R7.2: else it would end early, and nobody would know."""
+    page = {"data": [], "last_id": "batch_1"} | ({} if more == "absent" else {"has_more": more})
+    error = await refusal(case("listBatches"), client, server, page)
+    assert error.message.startswith(
+        "has_more: missing" if more == "absent" else "has_more: must be a boolean"
+    )
+
+
+@pytest.mark.parametrize("case", JSON_ANSWERS, ids=repr)
+async def test_only_a_204_is_an_answer_without_a_body(case, client, server):
+    """R7.2: an empty 200 does not say that there is nothing."""
+    call = Sampler(case.id).call(case, give=only(()))
+    server.default = Answer(200, b"", {"Content-Type": "application/json"})
+    with pytest.raises(InvalidResponse, match=r"the answer (has no body|is not JSON)"):
+        await getattr(getattr(client, case.resource), case.method)(*call.args, **call.kwargs)
+    if 204 in case.answers:
+        server.default = Answer(204, b"", {})
+        assert await getattr(getattr(client, case.resource), case.method)(*call.args, **call.kwargs)
 
 
 async def test_an_answer_of_a_change_may_have_been_applied(client, server):

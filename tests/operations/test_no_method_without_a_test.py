@@ -111,8 +111,10 @@ def expected_keywords(case: Case) -> dict[str, Any]:
         keywords["filename"] = str | None
     if case.takes_org:
         keywords["org_id"] = str if case.org_required else str | None
-    if case.key_header or case.key_property:
+    if case.key_header:
         keywords["idempotency_key"] = str | None
+    if case.key_property:
+        keywords["idempotency_key"] = str | Unset
     if case.id in PATIENT:
         keywords["wait_for_capacity"] = float | None
     return {**keywords, **(PAGING if case.pagination else {}), "timeout": float | None}

@@ -186,7 +186,17 @@ async def test_a_raw_request_without_a_json_value_has_no_body(nothing: dict[str,
     assert server.seen[0].headers["content-length"] == "0"
 
 
-async def test_a_raw_post_is_resent_only_with_a_key():
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"idempotency_key": "k1"},
+        {"headers": {"Idempotency-Key": "k1"}},
+        {"headers": {"idempotency-key": Secret("k1")}},
+        {"headers": {"Idempotency-Key": "k2"}, "idempotency_key": "k1"},
+    ],
+    ids=["argument", "header", "secret", "both"],
+)
+async def test_a_raw_post_is_resent_only_with_a_key(key: dict[str, Any]):
     """R3.1"""
 
     async def drop_first(exchange: Exchange) -> None:
@@ -196,7 +206,7 @@ async def test_a_raw_post_is_resent_only_with_a_key():
         exchange.reset()
 
     async with serving(drop_first) as server, make_client(server) as client:
-        await client.request("POST", "/v1/x", idempotency_key="k1")
+        await client.request("POST", "/v1/x", **key)
     assert [seen.headers["idempotency-key"] for seen in server.seen] == ["k1", "k1"]
     async with serving(drop_first) as server, make_client(server) as client:
         with pytest.raises(errors.ConnectionFailed):
@@ -279,3 +289,9 @@ async def test_default_headers_and_the_applications_name_are_sent():
     headers = server.seen[0].headers
     assert headers["x-team"] == "ml"
     assert headers["user-agent"].startswith("trainer/1.4 openrelay-async/")
+
+
+async def test_a_raw_parameter_that_is_a_list_repeats_its_name():
+    async with serving(answering((200, {}))) as server, make_client(server) as client:
+        await client.request("GET", "/v1/x", params={"id": ["a", "b"], "all": (True,), "none": [], "n": 1})
+    assert server.seen[0].target == "/v1/x?id=a&id=b&all=true&n=1"

@@ -19,6 +19,7 @@ import pytest
 import trustme
 
 from openrelay_async import AsyncClient, PoolLimits, errors
+from openrelay_async.emulator import Emulator
 from openrelay_async.resolver import OffLoopResolver
 from tests.transport.servers import (
     KEY,
@@ -622,6 +623,72 @@ async def test_draining_finishes_what_runs_and_refuses_what_is_new():
         await asyncio.wait_for(draining, 5)
         await client.drain()
     assert len(server.seen) == 2
+
+
+async def test_draining_finishes_a_call_that_first_asks_for_its_organization():
+    """Its second request belongs to it, and nothing new is taken in between."""
+    release = asyncio.Event()
+
+    async def hold(exchange: Exchange) -> None:
+        if exchange.seen.target == "/v1/whoami":
+            await release.wait()
+            await exchange.answer(200, {"organizationId": "org_1", "principalType": "api_key"})
+        else:
+            await exchange.answer(200, VM if exchange.seen.method == "POST" else {"items": [VM]})
+
+    async with serving(hold) as server, AsyncClient(KEY, base_url=server.url) as client:
+        calls = [client.vms.create(name="one"), client.vms.list(), client.vms.list().first()]
+        running = [asyncio.ensure_future(call) for call in calls]
+        await until(lambda: len(server.seen) == 1)
+        draining = asyncio.create_task(client.drain())
+        await asyncio.sleep(0.02)
+        with pytest.raises(errors.ConnectionFailed, match="draining"):
+            await client.vms.create(name="two")
+        release.set()
+        created, listed, first = await asyncio.gather(*running)
+        await asyncio.wait_for(draining, 5)
+        with pytest.raises(errors.ConnectionFailed, match="draining"):
+            await client.vms.get("vm_1")
+    assert created.id == listed[0].id == first.id == "vm_1"
+    assert len(server.seen) == 4
+
+
+async def test_draining_finishes_a_list_that_is_awaited():
+    """All of its pages are one call; who reads page by page begins one with each."""
+    release = asyncio.Event()
+
+    async def pages(exchange: Exchange) -> None:
+        await release.wait()
+        more = {"nextCursor": str(exchange.number)} if exchange.number < 4 else {}
+        await exchange.answer(200, {"items": [VM], **more})
+
+    async with serving(pages) as server, make_client(server) as client:
+        running = asyncio.ensure_future(client.vms.list())
+        await until(lambda: len(server.seen) == 1)
+        draining = asyncio.create_task(client.drain())
+        await asyncio.sleep(0.02)
+        release.set()
+        assert len(await running) == 4
+        await asyncio.wait_for(draining, 5)
+
+
+async def test_draining_finishes_a_rotation():
+    """R9.3: half of one would leave a live key behind."""
+    storing, stored = asyncio.Event(), asyncio.Event()
+
+    async def store(key: str) -> None:
+        storing.set()
+        await stored.wait()
+
+    async with Emulator() as emulator, emulator.client() as client:
+        rotating = asyncio.create_task(client.api_keys.rotate(store=store))
+        await asyncio.wait_for(storing.wait(), 20)
+        draining = asyncio.create_task(client.drain())
+        await asyncio.sleep(0.02)
+        assert not draining.done()
+        stored.set()
+        assert (await rotating).step == "done"
+        await asyncio.wait_for(draining, 5)
 
 
 async def test_draining_waits_for_a_download():

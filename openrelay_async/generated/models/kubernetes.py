@@ -540,6 +540,7 @@ class KubernetesNodePoolSku(ApiModel):
         ("gpu_model_id", "gpuModelId", "string", False, False),
     )
     # fmt: on
+    is_argument = True
 
 
 @frozen(kw_only=True)

@@ -135,6 +135,7 @@ class KeyRestrictions(ApiModel):
         ("permissions", "permissions", ("list", "string"), False, False),
     )
     # fmt: on
+    is_argument = True
 
 
 @frozen(kw_only=True)

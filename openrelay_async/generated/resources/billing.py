@@ -125,7 +125,7 @@ class Billing(Resource):
         device_event_id: str | Unset = UNSET,
         device_fingerprint: str | Unset = UNSET,
         org_id: str | None = None,
-        idempotency_key: str | None = None,
+        idempotency_key: str | Unset = UNSET,
         timeout: float | None = None,
     ) -> DepositResult:
         """Pay money into the organization's balance.

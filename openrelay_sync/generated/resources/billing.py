@@ -116,7 +116,7 @@ class Billing(SyncResource[async_resource.Billing]):
         device_event_id: str | Unset = UNSET,
         device_fingerprint: str | Unset = UNSET,
         org_id: str | None = None,
-        idempotency_key: str | None = None,
+        idempotency_key: str | Unset = UNSET,
         timeout: float | None = None,
     ) -> DepositResult:
         """Pay money into the organization's balance.
