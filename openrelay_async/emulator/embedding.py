@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
@@ -32,7 +31,7 @@ from openrelay_async.emulator.options import (
 )
 from openrelay_async.emulator.passwords import Password
 from openrelay_async.emulator.scripting import add_runner_job, enroll_node, move_vm, sicken_replica
-from openrelay_async.emulator.seen import SeenRequest
+from openrelay_async.emulator.seen import RequestLog, SeenRequest
 from openrelay_async.emulator.storage import Database, EmulatorError
 from openrelay_async.emulator.threads import run_in_thread
 from openrelay_async.redaction import Secret
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from openrelay_async.emulator.running import Running
 
 T = TypeVar("T")
-
-_REMEMBERED_REQUESTS = 20_000
 
 
 class Emulator:
@@ -107,7 +104,7 @@ class Emulator:
         self._organization = organization
         self._has_dashboard, self._has_control = dashboard, control
         self._password = Password(password)
-        self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
+        self._requests = RequestLog()
         self._running: Running | None = None
         self._api_key: Secret | None = None
         self._session_token = Secret("")
@@ -243,7 +240,7 @@ class Emulator:
     @property
     def requests(self) -> list[SeenRequest]:
         """The last 20,000 requests, oldest first, as far as they were answered or cut off."""
-        return list(self._requests)
+        return self._requests.list_all()
 
     @property
     def deliveries(self) -> list[Delivery]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -20,7 +19,7 @@ from openrelay_async.emulator.clocks import TurnedClock
 from openrelay_async.emulator.control import Control, Operated
 from openrelay_async.emulator.courier import Courier
 from openrelay_async.emulator.faults import FaultPlan, RateLimit
-from openrelay_async.emulator.seen import SeenRequest
+from openrelay_async.emulator.seen import RequestLog
 from openrelay_async.emulator.server import Server
 from openrelay_async.emulator.service import Service
 from openrelay_async.emulator.storage import Database
@@ -81,7 +80,7 @@ async def run(
     clock: Clock,
     settings: Settings,
     faults: FaultPlan,
-    requests: deque[SeenRequest],
+    requests: RequestLog,
     *,
     host: str,
     port: int,
