@@ -14,7 +14,7 @@ from openrelay_async.emulator.areas.account.founding import (
     open_session,
     sign_in,
 )
-from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, Delivery
+from openrelay_async.emulator.areas.webhooks.storage import Delivery, list_attempts
 from openrelay_async.emulator.arguments import find_text_problem, require
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.clocks import FastClock, TurnedClock
@@ -244,8 +244,11 @@ class Emulator:
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """Every attempt to deliver to a webhook, oldest first; `pending` ones are still to come."""
-        return self._change(lambda database, now: DELIVERIES.find(database))
+        """Every attempt to deliver to a webhook that was made and has ended, in the order of their times.
+
+        `client.webhooks.list_deliveries` also has those that are planned or under way, as `pending`.
+        """
+        return self._change(lambda database, now: list_attempts(database))
 
     async def settle(self) -> None:
         """Return when every delivery that is due by now was attempted: call it after turning the clock."""

@@ -35,7 +35,7 @@ class Delivery:
     created_at: float
     body: str
     status: str = "pending"
-    """`pending`, `delivered` or `failed`."""
+    """`pending` (planned, or under way), `delivered` or `failed`."""
     status_code: int | None = None
     error: str | None = None
     delivered_at: float | None = None
@@ -43,6 +43,12 @@ class Delivery:
 
 WEBHOOKS = Collection("webhooks", Webhook)
 DELIVERIES = Collection("deliveries", Delivery, indexed=("webhook_id", "status"))
+
+
+def list_attempts(database: Database) -> list[Delivery]:
+    """The deliveries that were attempted, whatever came of it, in the order of their times."""
+    attempts = [delivery for delivery in DELIVERIES.find(database) if delivery.status != "pending"]
+    return sorted(attempts, key=lambda delivery: delivery.due)
 
 
 def next_delivery_due(database: Database) -> float | None:
