@@ -106,12 +106,15 @@ class Emulator:
         self._password = Password(password)
         self._requests = RequestLog()
         self._running: Running | None = None
+        self._url = ""
+        self._deliveries: list[Delivery] = []
+        """Those of before the end."""
         self._api_key: Secret | None = None
         self._session_token = Secret("")
         self._org_id = ""
 
     def __repr__(self) -> str:
-        where = self._running.server.url if self._running else "not started"
+        where = self._url if self._running else "ended" if self._url else "not started"
         return f"Emulator({where}, db={self._db!r}, generation={self._settings.generation!r})"
 
     async def __aenter__(self) -> Emulator:
@@ -150,6 +153,7 @@ class Emulator:
         except BaseException:
             database.close()
             raise
+        self._url = self._running.server.url
 
     def _settle(self, database: Database, now: float) -> None:
         owner = find_first_owner(database)
@@ -166,10 +170,13 @@ class Emulator:
         return founded
 
     async def stop(self) -> None:
-        """Close the port and the database; a file keeps its state."""
+        """Close the port and the database; a file keeps its state.
+
+        What there was to see (`url`, `requests`, `deliveries`, keys) can still be read.
+        """
         running, self._running = self._running, None
         if running is not None:
-            await running.stop()
+            self._deliveries = await running.stop()
 
     @classmethod
     @contextmanager
@@ -180,7 +187,7 @@ class Emulator:
             yield emulator
 
     def _require_started(self) -> None:
-        if not self._org_id:
+        if not self._url:
             raise EmulatorError("the emulator has not been started: use `async with Emulator() as emulator`")
 
     def _require_running(self) -> Running:
@@ -193,7 +200,8 @@ class Emulator:
     @property
     def url(self) -> str:
         """`http://127.0.0.1:PORT`: both the control plane and the inference host."""
-        return self._require_running().server.url
+        self._require_started()
+        return self._url
 
     @property
     def dashboard_url(self) -> str:
@@ -247,7 +255,11 @@ class Emulator:
         """Every attempt to deliver to a webhook that was made and has ended, in the order of their times.
 
         `client.webhooks.list_deliveries` also has those that are planned or under way, as `pending`.
+        After the end the last 20,000 can still be read.
         """
+        if self._running is None:
+            self._require_started()
+            return list(self._deliveries)
         return self._change(lambda database, now: list_attempts(database))
 
     async def settle(self) -> None:
@@ -262,6 +274,7 @@ class Emulator:
         """A client with the first key of the first organization; options are those of `AsyncClient`."""
         from openrelay_async.client import AsyncClient
 
+        self._require_running()
         places = {"base_url": self.url, "inference_url": self.url, "org_id": self.org_id}
         given: dict[str, object] = {**places, **options}
         if "api_key" not in given:

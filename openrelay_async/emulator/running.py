@@ -14,6 +14,7 @@ import attrs
 
 from openrelay_async.clock import Clock
 from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
+from openrelay_async.emulator.areas.webhooks.storage import Delivery, list_attempts
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.clocks import TurnedClock
 from openrelay_async.emulator.control import Control, Operated
@@ -25,6 +26,8 @@ from openrelay_async.emulator.service import Service
 from openrelay_async.emulator.storage import Database
 
 T = TypeVar("T")
+
+_REMEMBERED = 20_000
 
 
 @attrs.frozen
@@ -68,11 +71,14 @@ class Running:
             there = asyncio.run_coroutine_threadsafe(self.courier.settle(), self.loop)
             await asyncio.wrap_future(there)
 
-    async def stop(self) -> None:
-        """Close the port first, the database last."""
+    async def stop(self) -> list[Delivery]:
+        """Close the port first, the database last; the last attempts to deliver, for who asks afterwards."""
         await self.server.stop()
         await self.courier.stop()
-        self.database.close()
+        try:
+            return list_attempts(self.database, _REMEMBERED)
+        finally:
+            self.database.close()
 
 
 async def run(

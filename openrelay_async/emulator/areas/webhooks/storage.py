@@ -45,10 +45,14 @@ WEBHOOKS = Collection("webhooks", Webhook)
 DELIVERIES = Collection("deliveries", Delivery, indexed=("webhook_id", "status"))
 
 
-def list_attempts(database: Database) -> list[Delivery]:
-    """The deliveries that were attempted, whatever came of it, in the order of their times."""
-    attempts = [delivery for delivery in DELIVERIES.find(database) if delivery.status != "pending"]
-    return sorted(attempts, key=lambda delivery: delivery.due)
+def list_attempts(database: Database, last: int | None = None) -> list[Delivery]:
+    """The deliveries that were attempted, whatever came of it, in the order of their times.
+
+    All of them, or of so many that were planned last.
+    """
+    most = 2**63 - 1 if last is None else last
+    newest, _ = DELIVERIES.page(database, before=None, limit=most, keep=lambda item: item.status != "pending")
+    return sorted(newest[::-1], key=lambda delivery: delivery.due)
 
 
 def next_delivery_due(database: Database) -> float | None:
