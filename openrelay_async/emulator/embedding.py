@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from openrelay_async.clock import Clock
 from openrelay_async.emulator.areas.account.founding import (
@@ -33,7 +32,7 @@ from openrelay_async.emulator.passwords import Password
 from openrelay_async.emulator.scripting import add_runner_job, enroll_node, move_vm, sicken_replica
 from openrelay_async.emulator.seen import RequestLog, SeenRequest
 from openrelay_async.emulator.storage import Database, EmulatorError
-from openrelay_async.emulator.threads import run_in_thread
+from openrelay_async.emulator.threads import InThread
 from openrelay_async.redaction import Secret
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ class Emulator:
     """The OpenRelay service on a port of this machine.
 
     `async with Emulator() as emulator:` runs it in the current event loop, `with Emulator.in_thread() as
-    emulator:` in a thread of its own (for sync code and notebooks). Several run side by side; nothing is
-    shared between them.
+    emulator:` in a thread of its own (for sync code, and with `start()` and `stop()` for notebooks). Several
+    run side by side; nothing is shared between them.
 
     Args:
         db: a file for the state, or `":memory:"`.
@@ -179,12 +178,22 @@ class Emulator:
             self._deliveries = await running.stop()
 
     @classmethod
-    @contextmanager
-    def in_thread(cls, **options: Unpack[EmulatorOptions]) -> Iterator[Emulator]:
-        """The same in a thread and a loop of its own; an error at the start is raised here."""
-        emulator = cls(**options)
-        with run_in_thread(emulator, "openrelay-emulator"):
-            yield emulator
+    def in_thread(cls, **options: Unpack[EmulatorOptions]) -> InThread[Self]:
+        """The same in a thread and a loop of its own; an error at the start is raised where it is started.
+
+        `with Emulator.in_thread() as emulator:` runs it for a block. `start()` and `stop()` are for what no
+        block can span, such as the cells of a notebook; keep what they are called on:
+
+            service = Emulator.in_thread(speed=10)
+            emulator = service.start()
+            client = openrelay_sync.Client(emulator.api_key, base_url=emulator.url)
+
+            client.vms.list()       # in any later cell
+
+            client.close()
+            service.stop()
+        """
+        return InThread(cls(**options), "openrelay-emulator")
 
     def _require_started(self) -> None:
         if not self._url:

@@ -52,7 +52,8 @@ def list_attempts(database: Database, last: int | None = None) -> list[Delivery]
     """
     most = 2**63 - 1 if last is None else last
     newest, _ = DELIVERIES.page(database, before=None, limit=most, keep=lambda item: item.status != "pending")
-    return sorted(newest[::-1], key=lambda delivery: delivery.due)
+    newest.reverse()
+    return sorted(newest, key=lambda delivery: delivery.due)
 
 
 def next_delivery_due(database: Database) -> float | None:
