@@ -36,12 +36,12 @@ _PLAIN = frozenset(
     }
 )
 """Headers that are shown as they are."""
+_PLAIN_AS_SENT = _PLAIN | {name.title() for name in _PLAIN}
 
 _CREDENTIAL = re.compile(
-    r"authori[sz]|authent|cookie|token|secret|passw|credential|session|signature|jwt|(^|[-_])(auth|(api)?key)([-_]|$)",
-    re.IGNORECASE,
+    r"authori[sz]|authent|cookie|token|secret|passw|credential|session|signature|jwt|(^|[-_])(auth|(api)?key)([-_]|$)"
 )
-"""Names of headers that carry a credential."""
+"""Names of headers that carry a credential, in lower case."""
 
 
 @attrs.frozen
@@ -136,14 +136,16 @@ def mask_headers(headers: Mapping[str, str]) -> CIMultiDictProxy[str]:
     """The headers with credentials masked: known by the header's name, their looks, or as the request's."""
     token = headers.get("Authorization", "").rpartition(" ")[2]
     known = [Secret(token)] if token else []
-    return CIMultiDictProxy(CIMultiDict((name, _mask(name, value, known)) for name, value in headers.items()))
+    masked: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers.items():
+        masked.add(name, value if name in _PLAIN_AS_SENT else _mask(name.lower(), value, known))
+    return CIMultiDictProxy(masked)
 
 
 def _mask(name: str, value: str, known: list[Secret]) -> str:
-    wanted = name.lower()
-    if wanted in _PLAIN:
-        return value
-    if wanted == "authorization":
+    if name == "authorization":
         scheme, space, credential = value.partition(" ")
         return f"{scheme} {mask_secret(credential)}" if space else mask_secret(value)
+    if name in _PLAIN:
+        return value
     return mask_secret(value) if _CREDENTIAL.search(name) else scrub_text(value, known)
