@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from openrelay_async.emulator.faults import Fault, FaultPlan
     from openrelay_async.emulator.seen import SeenRequest
     from openrelay_async.emulator.storage import EmulatorError
+    from openrelay_async.emulator.threads import InThread
 
 __all__ = [
     "Delivery",
@@ -26,6 +27,7 @@ __all__ = [
     "Fault",
     "FaultPlan",
     "FoundedOrganization",
+    "InThread",
     "SeenRequest",
     "TurnedClock",
 ]
@@ -38,6 +40,7 @@ _PLACES = {
     "Fault": "faults",
     "FaultPlan": "faults",
     "FoundedOrganization": "areas.account.founding",
+    "InThread": "threads",
     "SeenRequest": "seen",
     "TurnedClock": "clocks",
 }

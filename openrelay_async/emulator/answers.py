@@ -72,8 +72,9 @@ def rfc3339(at: float | None) -> str | None:
     """RFC 3339 in UTC, with as many decimals as are needed (as Go's RFC3339Nano has them)."""
     if at is None:
         return None
-    text = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".")
-    return text + "Z"
+    # Some three times as fast as strftime, and every answer has times.
+    text = datetime.fromtimestamp(at, UTC).isoformat().removesuffix("+00:00")
+    return (text.rstrip("0") if "." in text else text) + "Z"
 
 
 def moment(at: float) -> str:

@@ -115,7 +115,7 @@ class Control:
         return self._read_clock({})
 
     def _list_requests(self, body: dict[str, object]) -> Answer:
-        return Answer({"requests": [attrs.asdict(seen) for seen in self._emulator.requests]})
+        return Answer({"requests": [_render_seen(seen) for seen in self._emulator.requests]})
 
     def _clear_requests(self, body: dict[str, object]) -> Answer:
         self._emulator.clear_requests()
@@ -135,6 +135,20 @@ def _render_founded(founded: FoundedOrganization) -> dict[str, object]:
         "user_id": founded.user_id,
         "api_key": founded.api_key,
         "session_token": founded.session_token,
+    }
+
+
+def _render_seen(seen: SeenRequest) -> dict[str, object]:
+    # Not the query and the body, which hold secrets: these endpoints ask nobody for a key.
+    return {
+        "method": seen.method,
+        "path": seen.path,
+        "operation": seen.operation,
+        "status": seen.status,
+        "headers": {name.lower(): value for name, value in seen.headers.items()},
+        "request_id": seen.request_id,
+        "at": seen.at,
+        "fault": None if seen.fault is None else attrs.asdict(seen.fault),
     }
 
 

@@ -103,7 +103,7 @@ class Courier:
             if due is not None and due <= now:
                 with self._database.transaction():
                     fan_out(self._database, now)
-            parcels = list_parcels(self._database, now)[:_AT_ONCE]
+            parcels = list_parcels(self._database, now, _AT_ONCE)
             await asyncio.gather(*(self._attempt(parcel) for parcel in parcels))
             return bool(parcels)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from openrelay_async.clock import Clock
 from openrelay_async.emulator.areas.account.founding import (
@@ -15,7 +13,7 @@ from openrelay_async.emulator.areas.account.founding import (
     open_session,
     sign_in,
 )
-from openrelay_async.emulator.areas.webhooks.storage import DELIVERIES, Delivery
+from openrelay_async.emulator.areas.webhooks.storage import Delivery, list_attempts
 from openrelay_async.emulator.arguments import find_text_problem, require
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.clocks import FastClock, TurnedClock
@@ -32,9 +30,9 @@ from openrelay_async.emulator.options import (
 )
 from openrelay_async.emulator.passwords import Password
 from openrelay_async.emulator.scripting import add_runner_job, enroll_node, move_vm, sicken_replica
-from openrelay_async.emulator.seen import SeenRequest
+from openrelay_async.emulator.seen import RequestLog, SeenRequest
 from openrelay_async.emulator.storage import Database, EmulatorError
-from openrelay_async.emulator.threads import run_in_thread
+from openrelay_async.emulator.threads import InThread
 from openrelay_async.redaction import Secret
 
 if TYPE_CHECKING:
@@ -43,15 +41,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_REMEMBERED_REQUESTS = 20_000
-
 
 class Emulator:
     """The OpenRelay service on a port of this machine.
 
     `async with Emulator() as emulator:` runs it in the current event loop, `with Emulator.in_thread() as
-    emulator:` in a thread of its own (for sync code and notebooks). Several run side by side; nothing is
-    shared between them.
+    emulator:` in a thread of its own (for sync code, and with `start()` and `stop()` for notebooks). Several
+    run side by side; nothing is shared between them.
 
     Args:
         db: a file for the state, or `":memory:"`.
@@ -107,14 +103,17 @@ class Emulator:
         self._organization = organization
         self._has_dashboard, self._has_control = dashboard, control
         self._password = Password(password)
-        self._requests: deque[SeenRequest] = deque(maxlen=_REMEMBERED_REQUESTS)
+        self._requests = RequestLog()
         self._running: Running | None = None
+        self._url = ""
+        self._deliveries: list[Delivery] = []
+        """Those of before the end."""
         self._api_key: Secret | None = None
         self._session_token = Secret("")
         self._org_id = ""
 
     def __repr__(self) -> str:
-        where = self._running.server.url if self._running else "not started"
+        where = self._url if self._running else "ended" if self._url else "not started"
         return f"Emulator({where}, db={self._db!r}, generation={self._settings.generation!r})"
 
     async def __aenter__(self) -> Emulator:
@@ -153,6 +152,7 @@ class Emulator:
         except BaseException:
             database.close()
             raise
+        self._url = self._running.server.url
 
     def _settle(self, database: Database, now: float) -> None:
         owner = find_first_owner(database)
@@ -169,21 +169,34 @@ class Emulator:
         return founded
 
     async def stop(self) -> None:
-        """Close the port and the database; a file keeps its state."""
+        """Close the port and the database; a file keeps its state.
+
+        What there was to see (`url`, `requests`, `deliveries`, keys) can still be read.
+        """
         running, self._running = self._running, None
         if running is not None:
-            await running.stop()
+            self._deliveries = await running.stop()
 
     @classmethod
-    @contextmanager
-    def in_thread(cls, **options: Unpack[EmulatorOptions]) -> Iterator[Emulator]:
-        """The same in a thread and a loop of its own; an error at the start is raised here."""
-        emulator = cls(**options)
-        with run_in_thread(emulator, "openrelay-emulator"):
-            yield emulator
+    def in_thread(cls, **options: Unpack[EmulatorOptions]) -> InThread[Self]:
+        """The same in a thread and a loop of its own; an error at the start is raised where it is started.
+
+        `with Emulator.in_thread() as emulator:` runs it for a block. `start()` and `stop()` are for what no
+        block can span, such as the cells of a notebook; keep what they are called on:
+
+            service = Emulator.in_thread(speed=10)
+            emulator = service.start()
+            client = openrelay_sync.Client(emulator.api_key, base_url=emulator.url)
+
+            client.vms.list()       # in any later cell
+
+            client.close()
+            service.stop()
+        """
+        return InThread(cls(**options), "openrelay-emulator")
 
     def _require_started(self) -> None:
-        if not self._org_id:
+        if not self._url:
             raise EmulatorError("the emulator has not been started: use `async with Emulator() as emulator`")
 
     def _require_running(self) -> Running:
@@ -196,7 +209,8 @@ class Emulator:
     @property
     def url(self) -> str:
         """`http://127.0.0.1:PORT`: both the control plane and the inference host."""
-        return self._require_running().server.url
+        self._require_started()
+        return self._url
 
     @property
     def dashboard_url(self) -> str:
@@ -243,12 +257,19 @@ class Emulator:
     @property
     def requests(self) -> list[SeenRequest]:
         """The last 20,000 requests, oldest first, as far as they were answered or cut off."""
-        return list(self._requests)
+        return self._requests.list_all()
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """Every attempt to deliver to a webhook, oldest first; `pending` ones are still to come."""
-        return self._change(lambda database, now: DELIVERIES.find(database))
+        """Every attempt to deliver to a webhook that was made and has ended, in the order of their times.
+
+        `client.webhooks.list_deliveries` also has those that are planned or under way, as `pending`.
+        After the end the last 20,000 can still be read.
+        """
+        if self._running is None:
+            self._require_started()
+            return list(self._deliveries)
+        return self._change(lambda database, now: list_attempts(database))
 
     async def settle(self) -> None:
         """Return when every delivery that is due by now was attempted: call it after turning the clock."""
@@ -262,6 +283,7 @@ class Emulator:
         """A client with the first key of the first organization; options are those of `AsyncClient`."""
         from openrelay_async.client import AsyncClient
 
+        self._require_running()
         places = {"base_url": self.url, "inference_url": self.url, "org_id": self.org_id}
         given: dict[str, object] = {**places, **options}
         if "api_key" not in given:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,17 +14,20 @@ import attrs
 
 from openrelay_async.clock import Clock
 from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
+from openrelay_async.emulator.areas.webhooks.storage import Delivery, list_attempts
 from openrelay_async.emulator.call import Settings
 from openrelay_async.emulator.clocks import TurnedClock
 from openrelay_async.emulator.control import Control, Operated
 from openrelay_async.emulator.courier import Courier
 from openrelay_async.emulator.faults import FaultPlan, RateLimit
-from openrelay_async.emulator.seen import SeenRequest
+from openrelay_async.emulator.seen import RequestLog
 from openrelay_async.emulator.server import Server
 from openrelay_async.emulator.service import Service
 from openrelay_async.emulator.storage import Database
 
 T = TypeVar("T")
+
+_REMEMBERED = 20_000
 
 
 @attrs.frozen
@@ -69,11 +71,14 @@ class Running:
             there = asyncio.run_coroutine_threadsafe(self.courier.settle(), self.loop)
             await asyncio.wrap_future(there)
 
-    async def stop(self) -> None:
-        """Close the port first, the database last."""
+    async def stop(self) -> list[Delivery]:
+        """Close the port first, the database last; the last attempts to deliver, for who asks afterwards."""
         await self.server.stop()
         await self.courier.stop()
-        self.database.close()
+        try:
+            return list_attempts(self.database, _REMEMBERED)
+        finally:
+            self.database.close()
 
 
 async def run(
@@ -81,7 +86,7 @@ async def run(
     clock: Clock,
     settings: Settings,
     faults: FaultPlan,
-    requests: deque[SeenRequest],
+    requests: RequestLog,
     *,
     host: str,
     port: int,

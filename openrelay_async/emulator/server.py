@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 import struct
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from email.utils import formatdate
 from typing import TYPE_CHECKING, cast
 
@@ -22,10 +21,11 @@ from openrelay_async.emulator.control import PREFIX as CONTROL_PREFIX
 from openrelay_async.emulator.control import Control
 from openrelay_async.emulator.faults import Fault
 from openrelay_async.emulator.responding import answer_refusal, encode, refusal_of
-from openrelay_async.emulator.seen import SeenRequest, safe_headers
+from openrelay_async.emulator.seen import RequestLog, SeenRequest, mask_headers
 from openrelay_async.emulator.service import Exchange, Service
 from openrelay_async.emulator.storage import EmulatorError
 from openrelay_async.emulator.uploads import read_file, read_form
+from openrelay_async.redaction import Payload, Secret
 
 if TYPE_CHECKING:
     from openrelay_async.emulator.dashboard.handling import Dashboard
@@ -43,7 +43,7 @@ class Server:
     def __init__(
         self,
         service: Service,
-        requests: deque[SeenRequest],
+        requests: RequestLog,
         dashboard: Dashboard | None = None,
         control: Control | None = None,
     ) -> None:
@@ -88,13 +88,14 @@ class Server:
         if self._control is not None and raw_path.startswith(CONTROL_PREFIX):
             return await self._operate(self._control, request, raw_path)
         exchange = self._service.begin(request.method, raw_path, request.headers, self.url, request.remote)
+        exchange.raw_query = raw_query
         status: int | None = None
         try:
-            answer = await self._answer(exchange, request, raw_query)
+            answer = await self._answer(exchange, request)
             response = None if answer is None else await self._write(exchange, answer, request)
             status = None if answer is None or response is None else answer.status
         finally:
-            self._requests.append(_seen(exchange, status))
+            self._requests.add(_seen(exchange, status))
         # After a reset nothing can be written any more; aiohttp still wants to be given something.
         return response or web.Response(status=500)
 
@@ -109,16 +110,21 @@ class Server:
         headers = {"Content-Type": answer.content_type, "Cache-Control": "no-store"}
         return web.Response(status=answer.status, headers=headers, body=encode(answer))
 
-    async def _answer(self, exchange: Exchange, request: web.BaseRequest, raw_query: str) -> Answer | None:
+    async def _answer(self, exchange: Exchange, request: web.BaseRequest) -> Answer | None:
         """The answer; None if the connection was reset instead."""
         try:
-            fault = self._service.route(exchange)
+            try:
+                fault = self._service.route(exchange)
+            finally:  # also what is refused is looked at by tests
+                too_large = await _receive(exchange, request)
             if fault is not None:
                 await self._strike_before(fault, request)
                 if fault.reset == "before":
                     return None
             self._service.admit(exchange)
-            answer = await self._perform(exchange, request, raw_query)
+            if too_large is not None:
+                raise too_large
+            answer = await self._perform(exchange, request)
         except Refusal as refusal:
             return answer_refusal(refusal, exchange.operation, exchange.request_id)
         except (HttpProcessingError, web.RequestPayloadError):
@@ -137,14 +143,13 @@ class Server:
             return None
         return answer
 
-    async def _perform(self, exchange: Exchange, request: web.BaseRequest, raw_query: str) -> Answer:
-        media = exchange.operation.media if exchange.operation else ""
-        if media == "application/json":
-            body = await _read_body(request, LARGEST_JSON)
-            return self._service.perform(exchange, raw_query, body)
-        upload = await (read_form(request) if media == "multipart/form-data" else read_file(request))
+    async def _perform(self, exchange: Exchange, request: web.BaseRequest) -> Answer:
+        if not _takes_file(exchange):
+            return self._service.perform(exchange)
+        is_form = exchange.operation is not None and exchange.operation.media == "multipart/form-data"
+        upload = await (read_form(request) if is_form else read_file(request))
         try:
-            return self._service.perform(exchange, raw_query, b"", upload)
+            return self._service.perform(exchange, upload)
         finally:
             upload.close()
 
@@ -223,6 +228,21 @@ def _reset(request: web.BaseRequest) -> None:
     transport.abort()
 
 
+def _takes_file(exchange: Exchange) -> bool:
+    return exchange.operation is not None and exchange.operation.media != "application/json"
+
+
+async def _receive(exchange: Exchange, request: web.BaseRequest) -> Refusal | None:
+    """Take the body in unless it is a file; the refusal of one that is too large, for when its turn comes."""
+    if _takes_file(exchange):
+        return None
+    try:
+        exchange.body = Payload(await _read_body(request, LARGEST_JSON))
+    except Refusal as too_large:
+        return too_large
+    return None
+
+
 async def _read_body(request: web.BaseRequest, limit: int) -> bytes:
     """The body, up to a limit that also holds for what a compressed one unpacks to.
 
@@ -245,14 +265,15 @@ async def _read_body(request: web.BaseRequest, limit: int) -> bytes:
 
 
 def _seen(exchange: Exchange, status: int | None) -> SeenRequest:
-    headers: Mapping[str, str] = exchange.headers
     return SeenRequest(
         method=exchange.method,
         path=exchange.raw_path,
         operation=exchange.operation.id if exchange.operation else None,
         status=status,
-        headers=safe_headers(headers),
+        headers=mask_headers(exchange.headers),
         request_id=exchange.request_id,
         at=exchange.at,
         fault=exchange.fault,
+        query=Secret(exchange.raw_query),
+        body=exchange.body,
     )

@@ -25,6 +25,7 @@ from openrelay_async.emulator.routing import Router
 from openrelay_async.emulator.storage import Database
 from openrelay_async.emulator.uploads import Upload
 from openrelay_async.emulator.validation import Validator
+from openrelay_async.redaction import Payload
 
 # The clock's time is written down this often at most, so that a database never sees its time go back.
 _TIME_KEPT_EVERY = 1.0
@@ -41,6 +42,9 @@ class Exchange:
     base_url: str
     source_ip: str | None
     at: float
+    raw_query: str = attrs.field(default="", repr=False)
+    body: Payload | None = None
+    """What is no file; None until it was received."""
     operation: Operation | None = None
     path: Mapping[str, str] = attrs.field(factory=dict[str, str])
     principal: Principal = NOBODY
@@ -118,9 +122,7 @@ class Service:
         if not allowed:
             raise Refusal(429, "too many requests with this key", "RATE_LIMITED")
 
-    def perform(
-        self, exchange: Exchange, raw_query: str, raw_body: bytes, upload: Upload | None = None
-    ) -> Answer:
+    def perform(self, exchange: Exchange, upload: Upload | None = None) -> Answer:
         """Carry the operation out: all of it and its answer, or nothing.
 
         Raises:
@@ -141,8 +143,8 @@ class Service:
             base_url=exchange.base_url,
             source_ip=exchange.source_ip,
             principal=exchange.principal,
-            raw_query=raw_query,
-            raw_body=raw_body,
+            raw_query=exchange.raw_query,
+            raw_body=exchange.body.data if exchange.body else b"",
             upload=upload,
             last_used=self._last_used,
         )

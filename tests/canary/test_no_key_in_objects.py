@@ -18,7 +18,7 @@ from openrelay_async.calls import ClientCalls
 from openrelay_async.clock import SystemClock
 from openrelay_async.credentials import Credential
 from openrelay_async.emulator import Emulator
-from openrelay_async.errors import Unauthenticated
+from openrelay_async.errors import NotFound, Unauthenticated
 from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.key_source import ProvidedKey, StaticKey
 from openrelay_async.messages import HttpRequest, HttpResponse
@@ -232,6 +232,25 @@ async def test_the_emulator_shows_neither_its_key_nor_its_session(logs: LogCatch
         for secret in secrets:
             assert [text for text in seen if secret in text] == []
             assert secret not in repr(created)
+
+
+async def test_the_requests_that_an_emulator_saw_show_nothing_of_what_was_sent(
+    canary: str, logs: LogCatcher
+) -> None:
+    """R4.1: a key in the query, the body and a header of any name, in every representation of the request."""
+    async with (
+        Emulator() as emulator,
+        AsyncClient(canary, base_url=emulator.url, default_headers={"X-Team": canary}) as client,
+    ):
+        for method in ("GET", "POST"):
+            body = None if method == "GET" else {"value": canary}
+            with pytest.raises(NotFound):
+                await client.request(method, "/v1/nothing", params={"token": canary}, json=body)
+    for seen in emulator.requests:
+        assert seen.query["token"] == canary
+        assert leaks_of_value(canary, seen) == []
+    assert emulator.requests[1].json() == {"value": canary}
+    assert [line for line in logs.lines if canary in line] == []
 
 
 def test_asyncio_and_aiohttp_loggers_are_caught_by_the_fixture(logs: LogCatcher) -> None:

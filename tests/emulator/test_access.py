@@ -213,6 +213,31 @@ async def test_registry_credentials_are_named_and_never_told(api, emulator):
     assert (await api("DELETE", f"{path}/{made.json['id']}")).status == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "order"),
+    [
+        ("/v1/orgs/{org}/vms/create", {"name": "x", "resourceSize": "small"}),
+        ("/v1/orgs/{org}/clusters/create", {"name": "x", "resourceSize": "small"}),
+        ("/v1/pods", {"image": "x", "sshKeyIds": []}),
+    ],
+    ids=["VM", "cluster", "pod"],
+)
+async def test_an_order_names_registry_credentials_of_its_own_organization(api, emulator, path, order):
+    other = emulator.add_organization("Other")
+    theirs = api.with_token(other.api_key, other.org_id)
+    body = {"name": "r", "server": "ghcr.io", "authType": "basic"}
+    body["credentials"] = {"username": "me", "password": "x"}
+    own, foreign = [
+        (await caller.post("/v1/orgs/{org}/registry-credentials/create", body))["id"]
+        for caller in (api, theirs)
+    ]
+    for wrong in ("nope", foreign):
+        refused = await api("POST", path, {**order, "registryCredentialId": wrong})
+        assert (refused.status, refused.json["field"]) == (400, "registryCredentialId")
+    for right in (own, ""):
+        assert (await api("POST", path, {**order, "registryCredentialId": right})).status < 300
+
+
 async def test_everything_that_changes_access_is_in_the_audit_log(user, api, clock):
     made = await api.post(MINT, {"name": "x", "scopes": ["vms:read"]})
     clock.advance(60)

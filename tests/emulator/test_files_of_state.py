@@ -105,7 +105,7 @@ async def test_an_emulator_is_started_once_at_a_time():
         with pytest.raises(EmulatorError, match="running already"):
             await emulator.start()
     with pytest.raises(EmulatorError, match="not running"):
-        _ = emulator.url
+        await emulator.settle()
 
 
 async def test_a_port_that_is_taken_is_a_clear_error():

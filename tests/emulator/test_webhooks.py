@@ -95,14 +95,55 @@ async def test_a_failed_delivery_is_tried_three_times_more(api, emulator, clock,
     assert [delivery.attempt for delivery in emulator.deliveries] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("steps", [[3, 10, 60, 300], [3, 1000], [2000]], ids=str)
+@pytest.mark.parametrize("make", [Emulator, lambda: Emulator(clock=TurnedClock())], ids=["fast", "turned"])
+async def test_a_clock_that_is_turned_far_passes_every_retry(connect, receiver, make, steps):
+    receiver.answers = [500] * 10
+    async with make() as emulator:
+        api = connect(emulator)
+        await register(api, receiver)
+        await api.post("/v1/orgs/{org}/vms/create", VM)
+        for seconds in steps:
+            emulator.advance(seconds)
+            await emulator.settle()
+        assert [item.attempt for item in emulator.deliveries] == [1, 2, 3, 4]
+        ids = [headers["X-VectorLay-Delivery"] for headers, _ in receiver.got]
+        assert ids == [item.id for item in emulator.deliveries]
+
+
+async def test_a_clock_that_is_turned_far_keeps_the_order_of_retries_and_events(
+    api, emulator, clock, receiver
+):
+    await register(api, receiver)
+    receiver.answers = [500] * 10
+    vm = await api.post("/v1/orgs/{org}/vms/create", VM)
+    emulator.move_vm(vm["id"], "stopped", after=50)
+    clock.advance(2000)
+    await emulator.settle()
+    running, stopped = "vm.running", "vm.stopped"
+    assert receiver.types[:4] == [running, running, stopped, stopped], "after 2, 12, 50 and 60 seconds"
+    assert [delivery.event_type for delivery in emulator.deliveries] == receiver.types
+
+
+async def test_a_retry_that_is_planned_is_no_delivery_yet(api, emulator, clock, receiver):
+    hook = await register(api, receiver)
+    receiver.answers = [500]
+    await api.post("/v1/orgs/{org}/vms/create", VM)
+    clock.advance(2)
+    await emulator.settle()
+    assert [(item.attempt, item.status) for item in emulator.deliveries] == [(1, "failed")]
+    listed = await api.get(f"/v1/orgs/{{org}}/webhooks/{hook['id']}/deliveries")
+    assert [(item["attemptNumber"], item["status"]) for item in listed] == [(2, "pending"), (1, "failed")]
+
+
 async def test_a_receiver_that_is_not_there_is_tried_again_and_then_reached(api, emulator, clock, receiver):
     hook = await register(api, receiver, url="http://127.0.0.1:9/nothing")
     vm = await api.post("/v1/orgs/{org}/vms/create", VM)
     await api.post(f"/v1/vms/{vm['id']}/terminate")
     await emulator.settle()
-    (first, second) = emulator.deliveries
-    assert (first.status, first.status_code, second.status) == ("failed", None, "pending")
-    assert "ClientConnectorError" in first.error
+    (attempt,) = emulator.deliveries
+    assert (attempt.status, attempt.status_code) == ("failed", None)
+    assert "ClientConnectorError" in attempt.error
     await api("PATCH", f"/v1/orgs/{{org}}/webhooks/{hook['id']}", {"url": receiver.url})
     clock.advance(10)
     await emulator.settle()

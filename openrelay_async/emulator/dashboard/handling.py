@@ -40,6 +40,7 @@ from openrelay_async.emulator.dashboard.sessions import (
 from openrelay_async.emulator.dashboard.tables import ROOT
 from openrelay_async.emulator.generated.routes import OPERATIONS
 from openrelay_async.emulator.service import Service
+from openrelay_async.redaction import Payload
 
 _SHOWN_FOR = 60.0
 _MOST_GUESSES = 10
@@ -282,8 +283,10 @@ class Dashboard:
         )
         exchange.operation = operation
         exchange.path = {"orgId": signed_in.principal.org_id, **path}
+        if body is not None:
+            exchange.body = Payload(orjson.dumps(body))
         self._service.admit(exchange)
-        return self._service.perform(exchange, "", b"" if body is None else orjson.dumps(body))
+        return self._service.perform(exchange)
 
     # A new key, from the form to the page
 

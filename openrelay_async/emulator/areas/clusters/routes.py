@@ -12,6 +12,7 @@ from openrelay_async.emulator.areas.clusters import rules
 from openrelay_async.emulator.areas.clusters.rules import Replica, list_replicas
 from openrelay_async.emulator.areas.clusters.saving import end_replicas, meter_replicas, save_cluster
 from openrelay_async.emulator.areas.clusters.storage import CLUSTERS, Cluster
+from openrelay_async.emulator.areas.registry.storage import check_registry_credential
 from openrelay_async.emulator.areas.vms.ordering import Hardware, read_hardware, seal_secrets, take_room
 from openrelay_async.emulator.call import Call
 from openrelay_async.emulator.fields import Fields
@@ -25,6 +26,7 @@ def create_cluster(call: Call) -> Answer:
     if tier not in TIERS:
         raise bad_request("tier", f"must be one of {', '.join(TIERS)}")
     count = body.bounded("replicaCount", 1, least=1, most=rules.LARGEST)
+    check_registry_credential(call.database, body.optional_text("registryCredentialId"), call.org_id)
     hardware = read_hardware(call, _as_vm_order(body), tier)
     draft = Cluster(
         id=call.new_id("cl_"),

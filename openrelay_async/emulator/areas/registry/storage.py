@@ -1,10 +1,11 @@
-"""Records of registry credentials."""
+"""Records of registry credentials, and finding the one that an order names."""
 
 from __future__ import annotations
 
 import attrs
 
-from openrelay_async.emulator.storage import Collection
+from openrelay_async.emulator.answers import bad_request
+from openrelay_async.emulator.storage import Collection, Database
 
 
 @attrs.frozen
@@ -20,3 +21,16 @@ class RegistryCredential:
 
 
 REGISTRY_CREDENTIALS = Collection("registry_credentials", RegistryCredential)
+
+
+def check_registry_credential(database: Database, id: str | None, org_id: str) -> None:
+    """An order may name it, if it names one.
+
+    Raises:
+        Refusal: 400 if it is none of the organization's.
+    """
+    if not id:
+        return
+    credential = REGISTRY_CREDENTIALS.get(database, id)
+    if credential is None or credential.org_id != org_id:
+        raise bad_request("registryCredentialId", "is no registry credential of this organization")

@@ -15,6 +15,7 @@ from openrelay_async.emulator.areas.catalog.rules import (
     gpu_price,
 )
 from openrelay_async.emulator.areas.catalog.storage import allocate_cpus, allocate_gpus, release
+from openrelay_async.emulator.areas.registry.storage import check_registry_credential
 from openrelay_async.emulator.areas.ssh_keys.storage import choose_ssh_keys
 from openrelay_async.emulator.areas.vms.rules import deploy
 from openrelay_async.emulator.areas.vms.saving import save_vm
@@ -90,6 +91,7 @@ def order_vm(call: Call, *, kind: str = "vm", require_name: bool = True, order: 
     if port is not None and not 1 <= port <= 65535:
         raise bad_request("containerPort", "must be from 1 to 65535")
     ssh_key_ids = choose_ssh_keys(call.database, body.texts("sshKeyIds"), call.org_id)
+    check_registry_credential(call.database, body.optional_text("registryCredentialId"), call.org_id)
     hardware = read_hardware(call, body, tier)
     wanted_node = body.optional_text("nodeId")
     if wanted_node and call.settings.fleet.node(wanted_node) is None:

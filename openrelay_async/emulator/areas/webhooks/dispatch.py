@@ -48,12 +48,20 @@ def _add_delivery(database: Database, webhook: Webhook, event: Event) -> None:
     DELIVERIES.insert(database, delivery)
 
 
-def list_parcels(database: Database, now: float) -> list[Parcel]:
-    """The attempts that are due."""
+def list_parcels(database: Database, now: float, most: int) -> list[Parcel]:
+    """The attempts that are due, at most so many, earliest first.
+
+    If a clock was turned far, what comes after a retry of theirs has to wait for the next time: a receiver
+    sees all in the order in which it had come had the clock gone by itself.
+    """
     parcels: list[Parcel] = []
-    for delivery in DELIVERIES.find(database, status="pending"):
+    for delivery in sorted(DELIVERIES.find(database, status="pending"), key=lambda delivery: delivery.due):
+        if delivery.due > now or len(parcels) == most:
+            break
+        if parcels and delivery.due >= parcels[0].delivery.due + RETRY_AFTER[0]:
+            break
         webhook = WEBHOOKS.get(database, delivery.webhook_id)
-        if delivery.due <= now and webhook is not None:
+        if webhook is not None:
             parcels.append(_pack(database, webhook, delivery))
     return parcels
 
@@ -91,7 +99,8 @@ def record_attempt(
             delivery,
             id=database.new_id("dlv_"),
             attempt=delivery.attempt + 1,
-            due=now + RETRY_AFTER[delivery.attempt - 1],
+            # Not from now on: whoever turned the clock on by an hour has turned it past every attempt.
+            due=delivery.due + RETRY_AFTER[delivery.attempt - 1],
             created_at=now,
         )
         DELIVERIES.insert(database, again)

@@ -35,7 +35,7 @@ class Delivery:
     created_at: float
     body: str
     status: str = "pending"
-    """`pending`, `delivered` or `failed`."""
+    """`pending` (planned, or under way), `delivered` or `failed`."""
     status_code: int | None = None
     error: str | None = None
     delivered_at: float | None = None
@@ -43,6 +43,17 @@ class Delivery:
 
 WEBHOOKS = Collection("webhooks", Webhook)
 DELIVERIES = Collection("deliveries", Delivery, indexed=("webhook_id", "status"))
+
+
+def list_attempts(database: Database, last: int | None = None) -> list[Delivery]:
+    """The deliveries that were attempted, whatever came of it, in the order of their times.
+
+    All of them, or of so many that were planned last.
+    """
+    most = 2**63 - 1 if last is None else last
+    newest, _ = DELIVERIES.page(database, before=None, limit=most, keep=lambda item: item.status != "pending")
+    newest.reverse()
+    return sorted(newest, key=lambda delivery: delivery.due)
 
 
 def next_delivery_due(database: Database) -> float | None:
