@@ -25,16 +25,14 @@ async def watch_call(
 
     def end(status: int | None, error: str | None) -> None:
         ended = CallEnded(
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
+            **operation.facts(),
             status=status,
             error=error,
             elapsed=clock.monotonic() - began,
         )
         tell(hooks.on_done, ended)
 
-    started = CallStarted(operation=operation.id, method=operation.http_method, path=operation.path)
+    started = CallStarted(**operation.facts())
     tell(hooks.on_call, started)
     try:
         response = await call
@@ -54,9 +52,7 @@ def tell_queued(
 
         operation = request.operation
         queued = Queued(
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
+            **operation.facts(),
             waiting=waiting,
             reason=reason,
         )
@@ -69,9 +65,7 @@ def tell_attempt(hooks: Hooks, request: HttpRequest, attempt: int, base_url: str
 
         operation = request.operation
         started = AttemptStarted(
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
+            **operation.facts(),
             attempt=attempt,
             idempotency_key=request.idempotency_key,
             base_url=base_url,
@@ -107,9 +101,7 @@ def tell_response(
     else:
         failure, kind = "given up by the caller", "cancelled"
     ended = AttemptEnded(
-        operation=operation.id,
-        method=operation.http_method,
-        path=operation.path,
+        **operation.facts(),
         attempt=attempt,
         status=status,
         failure=failure,
@@ -127,9 +119,7 @@ def tell_retry(hooks: Hooks, request: HttpRequest, attempt: int, delay: float, r
 
         operation = request.operation
         planned = RetryPlanned(
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
+            **operation.facts(),
             attempt=attempt,
             delay=delay,
             reason=reason,

@@ -129,9 +129,7 @@ class Shared:
             ConnectionFailed: it is not taken: the client is closed, or drains.
         """
         if self.refusing is not None and (reason := self.refusal()) is not None:
-            raise ConnectionFailed(
-                reason, operation=operation.id, method=operation.http_method, path=operation.path
-            )
+            raise ConnectionFailed(reason, **operation.facts())
 
     @contextmanager
     def admit(self, operation: Operation) -> Iterator[None]:

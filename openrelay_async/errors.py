@@ -105,6 +105,10 @@ class OpenRelayError(Exception):
         fields = {name: getattr(self, name) for name in self.FIELDS}
         return _rebuild, (type(self), self.message, fields)
 
+    def _with_facts_of(self, cause: OpenRelayError) -> Self:
+        """Set what another error knows of its request: this one is raised because of it."""
+        return self._with(**{name: getattr(cause, name) for name in OpenRelayError.FIELDS})
+
     def _with(self, **fields: object) -> Self:
         """Set fields that were not known where the error was made."""
         for name, value in fields.items():

@@ -216,8 +216,8 @@ class Lease(Generic[C, W]):
         if candidates:
             shown = describe_ids(candidates)
             problem = f"and what it created cannot be told from what others did: none of {shown} was ended"
-        unknown = LeaseError(f"creating {self._steps} may have succeeded, {problem}")._with(
-            **{name: getattr(error, name) for name in OpenRelayError.FIELDS},
+        unknown = LeaseError(f"creating {self._steps} may have succeeded, {problem}")
+        unknown._with_facts_of(error)._with(
             resource_id=candidates[0] if len(candidates) == 1 else "",
             resource_name=self._steps.name,
         )
@@ -261,14 +261,12 @@ class Lease(Generic[C, W]):
         if failure is None:
             self.id = None
             return
-        raise LeaseError(
+        left = LeaseError(
             f"the {self._noun} {resource_id} ({self._steps.name!r}) could not be terminated and may still "
             f"run: {failure.message}",
-        )._with(
-            **{name: getattr(failure, name) for name in OpenRelayError.FIELDS},
-            resource_id=resource_id,
-            resource_name=self._steps.name,
-        ) from failure
+        )
+        left._with_facts_of(failure)._with(resource_id=resource_id, resource_name=self._steps.name)
+        raise left from failure
 
     def _may_end_later(self, error: OpenRelayError) -> bool:
         with finishing():

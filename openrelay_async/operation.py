@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 from attrs import Factory, field, frozen
 
@@ -35,6 +35,14 @@ class IdempotencyKey(NamedTuple):
 
     place: Literal["header", "body"]
     name: str
+
+
+class OperationFacts(TypedDict):
+    """What errors and events say of the operation."""
+
+    operation: str
+    method: str
+    path: str
 
 
 @frozen(eq=False)
@@ -75,6 +83,10 @@ class Operation:
         init=False, repr=False, eq=False, default=Factory(lambda self: name_ids(self.path), takes_self=True)
     )
     """The path parameters' wire names, in order."""
+
+    def facts(self) -> OperationFacts:
+        """Return what an error or an event says of it: `Event(**operation.facts(), …)`."""
+        return {"operation": self.id, "method": self.http_method, "path": self.path}
 
     @property
     def takes_org(self) -> bool:

@@ -64,9 +64,7 @@ class DefaultOrganization:
         whoami = _whoami()
         raise RequestTimeout(
             f"the organization was not known within {limit:.3g} s; org_id= on the client saves the question",
-            operation=whoami.id,
-            method=whoami.http_method,
-            path=whoami.path,
+            **whoami.facts(),
         )
 
     async def _ask_in_time(self) -> str:
@@ -92,9 +90,7 @@ class DefaultOrganization:
             return org_id
         raise PermissionDenied(
             "the key belongs to no organization: give org_id= to the client or the call",
-            operation=whoami.id,
-            method=whoami.http_method,
-            path=whoami.path,
+            **whoami.facts(),
             attempts=response.attempts,
         )
 

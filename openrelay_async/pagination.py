@@ -190,14 +190,10 @@ class PagedCall(Generic[T_co]):
         operation = self._operation
         error = PaginationError(
             f"{message} (after {yielded} items)",
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
+            **operation.facts(),
         )
         if cause is not None:
-            error._with(
-                **{name: getattr(cause, name) for name in ApiError.FIELDS if name != "maybe_applied"},
-            )
+            error._with_facts_of(cause)
         return error._with(yielded=yielded, cursor=cursor)
 
 

@@ -43,9 +43,7 @@ def invalid_response(
         clean_text(message, secrets),
         status=response.status,
         request_id=None if request_id is None else clean_word(request_id, secrets),
-        operation=operation.id,
-        method=operation.http_method,
-        path=operation.path,
+        **operation.facts(),
         idempotency_key=request.idempotency_key,
         maybe_applied=not request.changes_nothing() and response.status < 300,
         attempts=response.attempts,
@@ -136,9 +134,7 @@ def error_from_response(
     common: dict[str, object] = {
         "status": response.status,
         "request_id": None if request_id is None else clean_word(request_id, secrets),
-        "operation": operation.id,
-        "method": operation.http_method,
-        "path": operation.path,
+        **operation.facts(),
         "idempotency_key": request.idempotency_key,
         "attempts": attempts,
     }
@@ -205,9 +201,7 @@ def error_from_failure(
     operation = request.operation
     return kind(
         f"{failure.message}{advice}",
-        operation=operation.id,
-        method=operation.http_method,
-        path=operation.path,
+        **operation.facts(),
         attempts=attempts,
         idempotency_key=request.idempotency_key,
         maybe_applied=maybe_applied or may_have_acted(request, failure),
