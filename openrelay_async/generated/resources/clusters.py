@@ -312,7 +312,7 @@ class Clusters(Resource):
     async def _fleet(self, org_id: str | None) -> Fleet[ClusterSummary]:
         from openrelay_async.fleets import find_fleet
         from openrelay_async.lifecycles import CLUSTERS
-        from openrelay_async.poll_source import Source
+        from openrelay_async.poll_source import Reading, Source
 
         def make_source(calls: Calls, org_id: str | None) -> Source[ClusterSummary]:
             clusters = Clusters(calls)
@@ -320,7 +320,8 @@ class Clusters(Resource):
                 CLUSTERS,
                 operations.LIST_ORG_CLUSTERS,
                 pages=lambda size: clusters.list(page_size=size, org_id=org_id),
-                read=clusters.get,
+                read=Reading(operations.GET_CLUSTER, clusters.get),
+                read_reason=Reading(operations.GET_CLUSTER_DETAIL, clusters.get_detail),
             )
 
         return await find_fleet(self._calls, CLUSTERS, make_source, org_id)

@@ -202,9 +202,10 @@ class Pods(Resource):
 
     def _fleet(self) -> Fleet[AnyVm]:
         from openrelay_async.fleets import get_fleet
+        from openrelay_async.generated.operation_rows.vms import GET_VM, GET_VM_DETAIL
         from openrelay_async.generated.resources.vms import Vms
         from openrelay_async.lifecycles import PODS
-        from openrelay_async.poll_source import Source
+        from openrelay_async.poll_source import Reading, Source
 
         def make_source(calls: Calls, _: str | None) -> Source[AnyVm]:
             pods = Pods(calls)
@@ -213,8 +214,8 @@ class Pods(Resource):
                 PODS,
                 operations.LIST_PODS,
                 pages=lambda size: pods.list(page_size=size),
-                read=vms.get,
-                read_full=vms.get_detail,
+                read=Reading(GET_VM, vms.get),
+                read_full=Reading(GET_VM_DETAIL, vms.get_detail),
             )
 
         return get_fleet(self._calls, PODS, make_source)

@@ -532,7 +532,7 @@ class Vms(Resource):
     async def _fleet(self, org_id: str | None) -> Fleet[AnyVm]:
         from openrelay_async.fleets import find_fleet
         from openrelay_async.lifecycles import VMS
-        from openrelay_async.poll_source import Source
+        from openrelay_async.poll_source import Reading, Source
 
         def make_source(calls: Calls, org_id: str | None) -> Source[AnyVm]:
             vms = Vms(calls)
@@ -540,8 +540,8 @@ class Vms(Resource):
                 VMS,
                 operations.LIST_ORG_VMS,
                 pages=lambda size: vms.list(page_size=size, org_id=org_id),
-                read=vms.get,
-                read_full=vms.get_detail,
+                read=Reading(operations.GET_VM, vms.get),
+                read_full=Reading(operations.GET_VM_DETAIL, vms.get_detail),
             )
 
         return await find_fleet(self._calls, VMS, make_source, org_id)
