@@ -87,7 +87,7 @@ class Pods(Resource):
         volume_gb: int | Unset = UNSET,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
     ) -> VmSummary:
         """Create a pod: a container on GPUs, reachable by SSH and, with a port, by HTTP.
 
@@ -110,9 +110,9 @@ class Pods(Resource):
             volume_gb: size of the pod's volume (GB).
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
-            wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
-                one. By default, it is raised at once.
+            wait_for_capacity: seconds to wait when there is no room, `True` for as long as it takes:
+                availability is watched, and only `CapacityUnavailable` has it tried again, with the
+                same idempotency key where there is one. By default, it is raised at once.
 
         Returns:
             One VM or pod as lists show it: status, GPUs, price.
@@ -147,7 +147,7 @@ class Pods(Resource):
                 timeout=timeout,
             )
 
-        if wait_for_capacity is None:
+        if wait_for_capacity is None or wait_for_capacity is False:
             return await create()
         if idempotency_key is None:
             idempotency_key = str(uuid.uuid4())  # all tries have the same one
