@@ -104,6 +104,7 @@ async def change(client: AsyncClient) -> None:
     )
     await client.provider.list_nodes(class_="a class of tomorrow")
     await client.organizations.delete(org_id="org_old")
+    await client.audit_events.list(since=datetime.now(UTC), until="2026-11-23")
     await client.ssh_keys.delete("key_1")
 
 
