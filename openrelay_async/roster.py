@@ -13,8 +13,11 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+import attrs
+
 from openrelay_async.errors import OpenRelayError, WaitError, WaitFailed, WaitTimeout
 from openrelay_async.lifecycles import Goal, Lifecycle
+from openrelay_async.model import ApiModel
 from openrelay_async.operation import Operation
 from openrelay_async.poll_pace import RequestedIntervals
 from openrelay_async.wait_entries import Entry, Sink, Waiter
@@ -285,12 +288,21 @@ class Roster(Generic[R]):
                 error,
                 token,
                 operation=entry.operation or self._operation,
-                resource=resource,
+                resource=None if resource is None else self._clean(resource),
                 state=None if resource is None else self._scrub(resource.status),
                 reason=reason,
                 cause=cause,
             ),
         )
+
+    def _clean(self, resource: R) -> R:
+        """Return the resource as an error may hold it: what says its state is scrubbed there too."""
+        if isinstance(resource, ApiModel):
+            for name in ("status", self._lifecycle.reason):
+                text = getattr(resource, name, None)
+                if isinstance(text, str) and (clean := self._scrub(text)) != text:
+                    resource = attrs.evolve(resource, **{name: clean})
+        return resource
 
     def _reason(self, resource: Living | None) -> str | None:
         reason: object = getattr(resource, self._lifecycle.reason, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import math
+import pickle
 
 import pytest
 
@@ -254,6 +255,29 @@ async def test_a_state_that_echoes_the_key_is_not_shown(client, emulator, status
     with pytest.raises(errors.WaitTimeout) as caught:
         await fleet.wait("vm_1", "running", WaitOptions(timeout=5))
     assert key not in str(caught.value)
+    assert key.encode() not in pickle.dumps(caught.value)
     assert caught.value.state is not None
     assert caught.value.state.startswith(status)
     assert key not in caught.value.state
+
+
+async def test_a_reason_that_echoes_the_key_is_not_in_the_resource_of_an_error(client, emulator, make_vms):
+    """R4.7"""
+    (vm,) = await make_vms(1)
+    emulator.move_vm(vm.id, "failed", reason=f"bad key {emulator.api_key}")
+    with pytest.raises(errors.WaitFailed) as caught:
+        await client.vms.wait(vm.id)
+    error = caught.value
+    assert emulator.api_key.encode() not in pickle.dumps(error)
+    assert error.status_reason.startswith("bad key vl_")
+    assert error.resource.status_reason == error.status_reason
+    assert (type(error.resource), error.resource.name) == (VmSummary, vm.name)
+
+
+async def test_the_resource_of_an_error_is_as_it_came_where_nothing_is_hidden(client, emulator, make_vms):
+    (vm,) = await make_vms(1)
+    emulator.move_vm(vm.id, "failed", reason="host lost")
+    seen = []
+    with pytest.raises(errors.WaitFailed) as caught:
+        await client.vms.wait(vm.id, on_update=lambda update: seen.append(update.resource))
+    assert caught.value.resource is seen[-1]
