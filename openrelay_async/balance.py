@@ -9,7 +9,7 @@ from openrelay_async.generated.operation_rows.billing import GET_BALANCE
 from openrelay_async.generated.resources.billing import Billing
 from openrelay_async.lifecycles import ANY_STATE, BALANCE, Goal
 from openrelay_async.pagination import Page, PagedCall
-from openrelay_async.poll_source import Source
+from openrelay_async.poll_source import Reading, Source
 from openrelay_async.resource import Calls
 
 
@@ -34,7 +34,12 @@ def balance_source(calls: Calls, org_id: str | None) -> Source[BalanceOf]:
     async def fetch(_: str | None) -> Page[BalanceOf]:
         return Page([] if org_id is None else [await read(org_id)], None)
 
-    return Source(BALANCE, GET_BALANCE, pages=lambda _: PagedCall(fetch, operation=GET_BALANCE), read=read)
+    return Source(
+        BALANCE,
+        GET_BALANCE,
+        pages=lambda _: PagedCall(fetch, operation=GET_BALANCE),
+        read=Reading(GET_BALANCE, read),
+    )
 
 
 def balance_goal(cents: int) -> Goal:

@@ -13,10 +13,11 @@ from typing import TypeVar, cast
 from attrs import define, field, frozen
 
 from openrelay_async.client_state import Shared
-from openrelay_async.config import check_seconds
+from openrelay_async.config import check_patience
 from openrelay_async.errors import CapacityUnavailable, ConnectionFailed, InvalidResponse, OpenRelayError
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import may_pass
+from openrelay_async.uncancelled import stoppable
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ async def create_when_possible(
     wanted: tuple[object, ...],
     patience: float,
 ) -> T:
-    """Create something; if there is no room, wait for it, for at most `patience` seconds.
+    """Create something; if there is no room, wait for it, for at most `patience` seconds (`True`: no limit).
 
     Args:
         create: makes the one attempt; only `CapacityUnavailable` has it made again.
@@ -89,7 +90,7 @@ async def create_when_possible(
         CapacityUnavailable: there was no room in all that time.
     """
     clock = shared.clock
-    deadline = clock.monotonic() + check_seconds("wait_for_capacity", patience)
+    deadline = clock.monotonic() + check_patience("wait_for_capacity", patience)
     try:
         return await create()
     except CapacityUnavailable as error:
@@ -99,7 +100,8 @@ async def create_when_possible(
     gate = cast("_Gate", shared.pollers.setdefault(place, _Gate(shared, loop)))
     gate.users += 1
     try:
-        await _take_turn(gate, deadline - clock.monotonic(), refusal)
+        with stoppable():
+            await _take_turn(gate, deadline - clock.monotonic(), refusal)
         try:
             return await _create_in_turn(create, has_room, gate, shared, deadline, refusal)
         finally:
@@ -141,10 +143,12 @@ async def _create_in_turn(
         remaining = deadline - clock.monotonic()
         if remaining <= 0:
             raise refusal
-        await gate.sleep(min(pause, remaining))
+        with stoppable():
+            await gate.sleep(min(pause, remaining))
         pause = 0.0
         try:
-            room = await has_room()
+            with stoppable():
+                room = await has_room()
         except OpenRelayError as error:
             if shared.refusing is not None:
                 raise

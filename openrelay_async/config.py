@@ -45,6 +45,15 @@ def check_seconds(name: str, value: object) -> float:
     return float(value)
 
 
+def check_patience(name: str, value: object) -> float:
+    """Return how long to wait for something in seconds; `True` is as long as it takes.
+
+    Raises:
+        ConfigurationError: neither `True` nor seconds above zero.
+    """
+    return math.inf if value is True else check_seconds(name, value)
+
+
 def check_delay(name: str, value: object) -> float:
     """Return a time in seconds that may be zero.
 

@@ -243,7 +243,7 @@ class WaitError(OpenRelayError):
         until: the goal, such as `running`.
         state: the status last seen, `None` if it was never seen.
         status_reason: why it is in that state, in the service's words.
-        resource: the model last seen.
+        resource: the model last seen, with its status and reason scrubbed as here.
         elapsed: seconds waited.
         polls: how often its state was read.
         token: goes on with the same wait, also in another process: `client.vms.resume_wait(token)`.

@@ -204,6 +204,8 @@ class Poller(Generic[R]):
                 self._refuse_all(error)
                 return
             hit = [entry for key in unseen if (entry := roster.entries.get(key)) is not None]
+            for entry in hit:
+                entry.operation = None
             roster.stumble(hit, error, self._clock.monotonic())
             return
         plan.pages = pages
@@ -234,7 +236,7 @@ class Poller(Generic[R]):
             entry = entries.get(resource.id)
             if entry is not None:
                 unseen.discard(entry.id)
-                entry.unlisted = False
+                entry.unlisted, entry.operation = False, None
                 roster.observe(entry, resource, request, now, full=False)
 
     async def _read_rest(self, missing: list[Entry[R]], watches: Sequence[Watch[R]]) -> None:
@@ -247,9 +249,9 @@ class Poller(Generic[R]):
         if not self.source.reads_singly():
             for entry in missing:
                 roster.miss(entry, self.source.absent(entry.id))
-        else:
-            to_confirm = [entry for entry in roster.entries.values() if entry.needs_confirmation]
-            await self._singles.read(take_turns(missing, look) + take_turns(to_confirm, look))
+            missing = []
+        unsettled = [each for each in roster.entries.values() if each.needs_confirmation or each.needs_reason]
+        await self._singles.read(take_turns(missing, look) + take_turns(unsettled, look))
         absent = {key for watch in watches for key in watch.missing(look)}
         for key in list(absent)[:MOST_SINGLES]:
             await self._singles.read_absent(key, watches, look)

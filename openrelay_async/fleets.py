@@ -88,6 +88,7 @@ class Fleet(Generic[R]):
             org_id=self.org_id,
             parent=self.parent,
             scrub=scrub,
+            reads_reasons=self.source.read_reason is not None,
         )
         poller = Poller(self.source, roster, shared, lambda: pollers.pop(place, None))
         pollers[place] = _SharedPoller(self, poller)

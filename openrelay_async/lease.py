@@ -30,7 +30,7 @@ from openrelay_async.lease_terms import LeaseSteps, LeaseTerms
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import may_pass
 from openrelay_async.transport import Transport
-from openrelay_async.uncancelled import carry_through
+from openrelay_async.uncancelled import Stopped, carry_through
 
 C = TypeVar("C", bound=NamedLiving)
 W = TypeVar("W")
@@ -165,7 +165,7 @@ class Lease(Generic[C, W]):
     async def _create_and_find(self) -> C:
         try:
             created = await self._steps.create(self._terms.wait_for_capacity)
-        except Exception as error:
+        except (Exception, Stopped) as error:
             if not isinstance(error, OpenRelayError) or not error.maybe_applied:
                 with suppress(OSError):
                     self._note_end()

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from os import PathLike
 from typing import Generic, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
-from openrelay_async.config import check_seconds
+from openrelay_async.config import check_patience, check_seconds
 from openrelay_async.errors import ConfigurationError
 from openrelay_async.lifecycles import Lifecycle
 from openrelay_async.pagination import PagedCall
@@ -47,6 +47,10 @@ class LeaseSteps(Generic[C, W]):
         return f"the {self.lifecycle.noun} {self.name!r}"
 
 
+def _read_patience(given: float | None) -> float | None:
+    return None if given is None or given is False else check_patience("wait_for_capacity", given)
+
+
 @frozen(kw_only=True)
 class LeaseTerms:
     """What a lease is told besides the order.
@@ -61,7 +65,8 @@ class LeaseTerms:
     until: str
     wait_timeout: float
     """Seconds until it must be usable."""
-    wait_for_capacity: float | None
+    wait_for_capacity: float | None = field(converter=_read_patience)
+    """Seconds to wait for room; `None` for not at all."""
     max_duration: float | None
     """Seconds from creation after which it ends by itself."""
     max_cost_cents: float | None = None
@@ -71,9 +76,8 @@ class LeaseTerms:
     def __attrs_post_init__(self) -> None:
         _check_goal(self.lifecycle, self.until)
         check_seconds("wait_timeout", self.wait_timeout)
-        for name in ("wait_for_capacity", "max_duration"):
-            if getattr(self, name) is not None:
-                check_seconds(name, getattr(self, name))
+        if self.max_duration is not None:
+            check_seconds("max_duration", self.max_duration)
         _check_cost(self.max_cost_cents)
         _check_record(self.record)
         check_listener(self.on_update)

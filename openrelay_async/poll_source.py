@@ -25,25 +25,35 @@ R = TypeVar("R", bound=Living)
 
 
 @frozen(eq=False)
+class Reading(Generic[R]):
+    """How one resource is read."""
+
+    operation: Operation
+    read: Callable[[str], Awaitable[R]]
+
+
+@frozen(eq=False)
 class Source(Generic[R]):
     """How the resources of a kind are read."""
 
     lifecycle: Lifecycle
     operation: Operation
-    """What stands for all of it in events and errors."""
+    """The list's; stands for all of it in events."""
     pages: Callable[[int], PagedCall[R]]
     """The list, with so many items a page."""
-    read: Callable[[str], Awaitable[R]] | None = None
+    read: Reading[R] | None = None
     """One resource, as lists show it."""
-    read_full: Callable[[str], Awaitable[R]] | None = None
+    read_full: Reading[R] | None = None
     """One resource with everything."""
+    read_reason: Reading[Living] | None = None
+    """One resource with the reason of its state, where what waits give does not have it."""
     largest_page: int = 1000
 
     def reads_singly(self) -> bool:
         return self.read is not None or self.read_full is not None
 
-    def reader(self, *, full: bool) -> Callable[[str], Awaitable[R]] | None:
-        """Return what reads one resource, as far as possible in the wanted shape."""
+    def reading(self, *, full: bool) -> Reading[R] | None:
+        """Return how one resource is read, as far as possible in the wanted shape."""
         wanted = self.read_full if full else self.read
         return wanted or self.read or self.read_full
 

@@ -13,8 +13,11 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+import attrs
+
 from openrelay_async.errors import OpenRelayError, WaitError, WaitFailed, WaitTimeout
 from openrelay_async.lifecycles import Goal, Lifecycle
+from openrelay_async.model import ApiModel
 from openrelay_async.operation import Operation
 from openrelay_async.poll_pace import RequestedIntervals
 from openrelay_async.wait_entries import Entry, Sink, Waiter
@@ -45,11 +48,13 @@ class Roster(Generic[R]):
         org_id: str | None,
         parent: str | None,
         scrub: Callable[[str], str],
+        reads_reasons: bool = False,
     ) -> None:
-        """Take what errors say: the operation that reads, and where the resource belongs.
+        """Take what errors say: the operation that lists, and where the resource belongs.
 
         Args:
             scrub: takes what looks like a key out of the service's texts.
+            reads_reasons: whether the reason of a state is read apart, when it ends waits: see `give_up`.
         """
         self.entries: dict[str, Entry[R]] = {}
         self.fresh: dict[str, None] = {}
@@ -65,6 +70,7 @@ class Roster(Generic[R]):
         self._org_id = org_id
         self._parent = parent
         self._scrub = scrub
+        self._reads_reasons = reads_reasons
         self._deadlines: list[Waiter[R]] = []
 
     def join(
@@ -131,6 +137,7 @@ class Roster(Generic[R]):
         last, entry.resource = entry.resource, resource
         entry.polls += 1
         entry.failures = entry.misses = 0
+        entry.needs_reason = False
         if last is None or last.status != resource.status:
             self.changed_at = now
         for waiter in entry.waiters:
@@ -139,12 +146,11 @@ class Roster(Generic[R]):
             if waiter.on_update is not None and _differs(last, resource):
                 self._tell(waiter, waiter.on_update, resource, now)
             verdict = waiter.goal.judge(resource.status)
-            if verdict == "hopeless":
-                error = WaitFailed(
-                    f"the {self._lifecycle.noun} {entry.id} is {self._scrub(resource.status)}, "
-                    f"from where it does not become {waiter.goal.name}"
-                )
-                self._fail(waiter, error, now)
+            waiter.is_hopeless = verdict == "hopeless"
+            if verdict == "hopeless" and self._reads_reasons:
+                entry.needs_reason = True
+            elif verdict == "hopeless":
+                self._fail(waiter, self._make_failure(waiter, resource), now)
             elif verdict == "reached":
                 self._reach(waiter, resource, full)
 
@@ -176,6 +182,28 @@ class Roster(Generic[R]):
             on_update(progress)
         except Exception as error:  # the caller's own code: its error belongs to its wait alone
             self._finish(waiter, error)
+
+    def give_up(self, entry: Entry[R], detail: Living | None, now: float) -> None:
+        """End the waits whose goal is out of reach.
+
+        Args:
+            detail: the resource with the reason, which counts for the same state only; `None` if it could
+                not be read.
+        """
+        resource = entry.resource
+        if resource is None:
+            return
+        explains = detail is not None and detail.status == resource.status
+        reason = self._reason(detail) if explains else None
+        for waiter in entry.waiters:
+            if waiter.is_hopeless:
+                self._fail(waiter, self._make_failure(waiter, resource), now, reason=reason)
+
+    def _make_failure(self, waiter: Waiter[R], resource: R) -> WaitFailed:
+        return WaitFailed(
+            f"the {self._lifecycle.noun} {waiter.entry.id} is {self._scrub(resource.status)}, "
+            f"from where it does not become {waiter.goal.name}"
+        )
 
     def gone(self, entry: Entry[R], error: OpenRelayError) -> None:
         """Take in that the service knows no such id."""
@@ -216,6 +244,10 @@ class Roster(Generic[R]):
         while self.next_deadline() <= now:
             waiter = heapq.heappop(self._deadlines)
             seen = waiter.entry.resource
+            if seen is not None and waiter.is_hopeless:
+                # Its time is up while the reason is read: what is known counts.
+                self._fail(waiter, self._make_failure(waiter, seen), now)
+                continue
             state = "was not seen" if seen is None else f"is {self._scrub(seen.status)}"
             error = WaitTimeout(
                 f"the {self._lifecycle.noun} {waiter.entry.id} {state} after {now - waiter.began:.1f} s "
@@ -226,7 +258,13 @@ class Roster(Generic[R]):
     # How waits end
 
     def _fail(
-        self, waiter: Waiter[R], error: WaitError, now: float, cause: OpenRelayError | None = None
+        self,
+        waiter: Waiter[R],
+        error: WaitError,
+        now: float,
+        cause: OpenRelayError | None = None,
+        *,
+        reason: str | None = None,
     ) -> None:
         entry = waiter.entry
         token = WaitToken(
@@ -239,7 +277,7 @@ class Roster(Generic[R]):
             entry.polls - waiter.polls_before,
         )
         resource = entry.resource
-        reason = None if resource is None else self._reason(resource)
+        reason = reason or self._reason(resource)
         if reason:
             reason = self._scrub(reason)
             error.message = f"{error.message}: {reason}"
@@ -249,15 +287,24 @@ class Roster(Generic[R]):
             complete_wait_error(
                 error,
                 token,
-                operation=self._operation,
-                resource=resource,
+                operation=entry.operation or self._operation,
+                resource=None if resource is None else self._clean(resource),
                 state=None if resource is None else self._scrub(resource.status),
                 reason=reason,
                 cause=cause,
             ),
         )
 
-    def _reason(self, resource: R) -> str | None:
+    def _clean(self, resource: R) -> R:
+        """Return the resource as an error may hold it: what says its state is scrubbed there too."""
+        if isinstance(resource, ApiModel):
+            for name in ("status", self._lifecycle.reason):
+                text = getattr(resource, name, None)
+                if isinstance(text, str) and (clean := self._scrub(text)) != text:
+                    resource = attrs.evolve(resource, **{name: clean})
+        return resource
+
+    def _reason(self, resource: Living | None) -> str | None:
         reason: object = getattr(resource, self._lifecycle.reason, None)
         return reason if isinstance(reason, str) and reason else None
 

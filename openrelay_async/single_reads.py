@@ -68,7 +68,14 @@ class SingleReads(Generic[R]):
             await asyncio.gather(*workers, return_exceptions=True)
 
     async def _read_one(self, entry: Entry[R]) -> None:
-        """Read one id as far as those who wait for it need; in full as well if that shows it at its goal."""
+        """Read one id as far as those who wait for it need, with the reason if their goal is out of reach."""
+        if not entry.needs_reason:
+            await self._read_state(entry)
+        if entry.needs_reason:
+            await self._read_reason(entry)
+
+    async def _read_state(self, entry: Entry[R]) -> None:
+        """Read the state of one id; in full as well if that shows it at its goal."""
         source, full = self._source, True
         if source.read is not None and not entry.needs_confirmation:
             full = all(waiter.goal.returns == "read" for waiter in entry.waiters)
@@ -79,13 +86,14 @@ class SingleReads(Generic[R]):
             await self._read_as(entry, full=True)
 
     async def _read_as(self, entry: Entry[R], *, full: bool) -> None:
-        read = self._source.reader(full=full)
-        if read is None or not entry.waiters:
+        reading = self._source.reading(full=full)
+        if reading is None or not entry.waiters:
             return
         roster = self._roster
         request = roster.count_request()
+        entry.operation = reading.operation
         try:
-            resource = await read(entry.id)
+            resource = await reading.read(entry.id)
         except NotFound as error:
             roster.gone(entry, error)
         except OpenRelayError as error:
@@ -101,6 +109,20 @@ class SingleReads(Generic[R]):
         else:
             roster.observe(entry, resource, request, self._clock.monotonic(), full=full)
 
+    async def _read_reason(self, entry: Entry[R]) -> None:
+        """Read why a resource is in a state that ends waits; they end without it where that fails."""
+        entry.needs_reason = False
+        reading, detail = self._source.read_reason, None
+        if reading is None or not entry.waiters:
+            return
+        self._roster.count_request()
+        try:
+            detail = await reading.read(entry.id)
+        except Exception as error:  # whatever it is, the state is known
+            if isinstance(error, OpenRelayError):
+                self._plan.note(error)
+        self._roster.give_up(entry, detail, self._clock.monotonic())
+
     async def read_absent(self, id: str, watches: Sequence[Watch[R]], look: int) -> None:
         """Find out what became of a resource that the list no longer shows, and let watches know.
 
@@ -109,11 +131,11 @@ class SingleReads(Generic[R]):
             watches: those that have been shown that list.
             look: number of this look, as the watches know it.
         """
-        read = self._source.reader(full=False)
-        if read is not None:
+        reading = self._source.reading(full=False)
+        if reading is not None:
             self._roster.count_request()
             try:
-                resource = await read(id)
+                resource = await reading.read(id)
             except NotFound:
                 pass
             except OpenRelayError as error:

@@ -3,26 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import contextvars
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
+class Stopped(asyncio.CancelledError):
+    """Work that was carried through a cancellation came to a place where it may stop, and did."""
+
+
+class _Carried:
+    """What is known to work that is carried through."""
+
+    __slots__ = ("is_cancelled", "may_stop")
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+        """Whether the one who waits for it was cancelled."""
+        self.may_stop = False
+        """Whether it may be cancelled just now."""
+
+
+_CARRIED: contextvars.ContextVar[_Carried | None] = contextvars.ContextVar("_CARRIED", default=None)
+
+
 async def carry_through(
     work: Coroutine[object, object, T],
 ) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
-    """Run to its end what no cancellation of the caller may stop.
+    """Run to its end what no cancellation of the caller may stop, but for what is `stoppable`.
 
     Returns:
         The task, which has ended, and the last cancellation that came meanwhile: the caller raises it when
         the rest is in order.
     """
-    task = asyncio.ensure_future(work)
+    carried, context = _Carried(), contextvars.copy_context()
+    context.run(_CARRIED.set, carried)
+    task = asyncio.get_running_loop().create_task(work, context=context)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError as error:
             cancelled = error
+            carried.is_cancelled = True
+            if carried.may_stop:
+                task.cancel()
     return task, cancelled
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Mark what a cancellation stops even within `carry_through`: nothing is left half done there.
+
+    Raises:
+        Stopped: the one who waits for it was cancelled, before or meanwhile.
+    """
+    carried = _CARRIED.get()
+    if carried is None:
+        yield
+        return
+    if carried.is_cancelled:
+        raise Stopped
+    carried.may_stop = True
+    try:
+        yield
+    except asyncio.CancelledError:
+        if carried.is_cancelled:
+            raise Stopped from None
+        raise
+    finally:
+        carried.may_stop = False

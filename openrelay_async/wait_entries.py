@@ -7,6 +7,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from openrelay_async.lifecycles import Goal
+from openrelay_async.operation import Operation
 from openrelay_async.waiting import Living, OnUpdate, WaitOptions, WaitOutcome
 
 R = TypeVar("R", bound=Living)
@@ -16,8 +17,8 @@ class Waiter(Generic[R]):
     """One wait for one id."""
 
     __slots__ = (
-        "began", "deadline", "entry", "goal", "last_request_before", "on_update", "options", "polls_before",
-        "sink",
+        "began", "deadline", "entry", "goal", "is_hopeless", "last_request_before", "on_update", "options",
+        "polls_before", "sink",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +48,8 @@ class Waiter(Generic[R]):
         """The entry's polls when the wait began, less those of the wait that it goes on with."""
         self.last_request_before = last_request_before
         """Number of the last request sent before the wait began: what was read until then does not count."""
+        self.is_hopeless = False
+        """Whether the goal is out of reach, and only the reason must still be read."""
 
     def __lt__(self, other: Waiter[R]) -> bool:
         return self.deadline < other.deadline
@@ -55,7 +58,10 @@ class Waiter(Generic[R]):
 class Entry(Generic[R]):
     """What is known of one id that somebody waits for."""
 
-    __slots__ = ("failures", "id", "misses", "needs_confirmation", "polls", "resource", "unlisted", "waiters")
+    __slots__ = (
+        "failures", "id", "misses", "needs_confirmation", "needs_reason", "operation", "polls", "resource",
+        "unlisted", "waiters",
+    )  # fmt: skip
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -70,6 +76,10 @@ class Entry(Generic[R]):
         """Lists in a row that did not have it, where it cannot be read singly."""
         self.needs_confirmation = False
         """Whether a list shows it at its goal, and the full reading must say so too."""
+        self.needs_reason = False
+        """Whether the goal of somebody who waits is out of reach, and the reason must still be read."""
+        self.operation: Operation | None = None
+        """What its last poll was; `None` for the list."""
         self.unlisted = False
         """Whether the last list did not have it, or only far behind."""
 

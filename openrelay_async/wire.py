@@ -143,6 +143,15 @@ def encode_time(value: object, name: str) -> object:
     raise refuse_type(name, "an aware datetime or RFC 3339 text", value)
 
 
+def encode_time_or_text(value: object, name: str) -> object:
+    """Take an aware datetime, or any text where the API description does not say which times it knows."""
+    if isinstance(value, datetime):
+        return encode_time(value, name)
+    if isinstance(value, str):
+        return encode_string(value, name)
+    raise refuse_type(name, "an aware datetime or text", value)
+
+
 def encode_date(value: object, name: str) -> object:
     if isinstance(value, str):
         if value and not re.fullmatch(_DATE, value, re.ASCII):

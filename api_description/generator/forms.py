@@ -11,8 +11,10 @@ from typing import Literal
 from attrs import field, frozen
 
 Kind = Literal[
-    "string", "integer", "number", "boolean", "time", "date", "binary", "json", "list", "map", "model"
-]
+    "string", "integer", "number", "boolean", "time", "time_or_text", "date", "binary", "json", "list", "map",
+    "model",
+]  # fmt: skip
+"""`time_or_text` is no form of the description: an override makes it of an argument that is a text there."""
 Answer = Literal["model", "list", "nothing", "secret_text", "download", "page"]
 """What success gives: a schema, a JSON list, nothing, a text with credentials, bytes, or a page of a list."""
 

@@ -30,6 +30,8 @@ class Waits:
     """Reads one, as lists show it."""
     read_full: Operation | None = None
     """Reads one with everything."""
+    read_reason: Operation | None = None
+    """Reads one with the reason of its state, where what waits give does not have it."""
     either: str | None = None
     """What a resource is called that is as lists show it, or in full."""
     largest_page: int | None = None
@@ -71,7 +73,9 @@ def alias_home(waits: Waits) -> str | None:
 
 def _read_entry(name: str, value: object, description: Description, pointer: str) -> Waits:
     entry = as_object(value, pointer)
-    refuse_unknown(entry, {"lifecycle", "list", "read", "read_full", "either", "largest_page"}, pointer)
+    refuse_unknown(
+        entry, {"lifecycle", "list", "read", "read_full", "read_reason", "either", "largest_page"}, pointer
+    )
     if name not in description.resources:
         raise DescriptionError(pointer, "there is no such resource")
     constant = as_text(entry.get("lifecycle"), point(pointer, "lifecycle"))
@@ -85,12 +89,16 @@ def _read_entry(name: str, value: object, description: Description, pointer: str
         constant=constant,
         lifecycle=lifecycle,
         listed=_find(entry, "list", operations, pointer, _LISTS),
-        read=_find(entry, "read", operations, pointer, _READS) if "read" in entry else None,
-        read_full=_find(entry, "read_full", operations, pointer, _READS) if "read_full" in entry else None,
+        **{
+            key: _find(entry, key, operations, pointer, _READS)
+            for key in ("read", "read_full", "read_reason")
+            if key in entry
+        },
         either=optional_text(entry, "either", pointer),
         largest_page=_read_size(entry, pointer),
     )
     _check_types(waits, pointer)
+    _check_reason(waits, description, pointer)
     return waits
 
 
@@ -129,6 +137,21 @@ def _check_types(waits: Waits, pointer: str) -> None:
         raise DescriptionError(point(pointer, "either"), "there is only one type to be read")
     if waits.read_full is None and any(goal.flag or goal.returns == "read" for goal in waits.goals):
         raise DescriptionError(point(pointer, "read_full"), "is missing: a goal needs the full reading")
+
+
+def _check_reason(waits: Waits, description: Description, pointer: str) -> None:
+    if waits.read_reason is None:
+        return
+    field, at = waits.lifecycle.reason, point(pointer, "read_reason")
+    if not _has_field(waits.read_reason, field, description):
+        raise DescriptionError(at, f"must give a model that has {field}")
+    for each in (waits.listed, waits.read_full):
+        if each is not None and _has_field(each, field, description):
+            raise DescriptionError(at, f"what a wait gives has {field} already")
+
+
+def _has_field(operation: Operation, name: str, description: Description) -> bool:
+    return any(each.name == name for each in description.schemas[_model(operation)].properties)
 
 
 def _model(operation: Operation) -> str:

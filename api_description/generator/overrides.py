@@ -6,9 +6,9 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from .forms import Description, Operation
+from .forms import Description, Operation, Property, Shape
 from .load_waits import Waits, load_waits
 from .refuse import DescriptionError, as_object, as_text, as_texts, point, refuse_unknown
 from .spell import class_name
@@ -41,6 +41,8 @@ class Overrides:
     """Classes with methods written by hand that models inherit: `module:Class`."""
     patience: Mapping[str, Patience] = field(factory=dict)
     """Operations that can wait for capacity."""
+    times: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    """Arguments that are texts and take times too, by operation."""
     waits: Mapping[str, Waits] = field(factory=dict)
     """What can be waited for, by resource."""
 
@@ -53,10 +55,12 @@ def load_overrides(path: Path, description: Description) -> Overrides:
     """Read the overrides; refuse those that name nothing, do nothing or give no reason."""
     document = tomllib.loads(path.read_text("utf-8"))
     where = path.name
-    refuse_unknown(document, {"capacity", "wait_for_capacity", "waits", "schemas", "resources"}, where)
+    known = {"capacity", "wait_for_capacity", "times", "waits", "schemas", "resources"}
+    refuse_unknown(document, known, where)
     schemas = as_object(document.get("schemas", {}), point(where, "schemas"))
     resources = as_object(document.get("resources", {}), point(where, "resources"))
     patience = as_object(document.get("wait_for_capacity", {}), point(where, "wait_for_capacity"))
+    times = as_object(document.get("times", {}), point(where, "times"))
     entries = {
         name: _read_schema(name, value, description, point(where, "schemas", name))
         for name, value in schemas.items()
@@ -73,8 +77,47 @@ def load_overrides(path: Path, description: Description) -> Overrides:
             name: _read_patience(name, value, description, point(where, "wait_for_capacity", name))
             for name, value in patience.items()
         },
+        times={
+            name: _read_times(name, value, description, point(where, "times", name))
+            for name, value in times.items()
+        },
         waits=load_waits(document.get("waits", {}), description, point(where, "waits")),
     )
+
+
+def accept_times(description: Description, overrides: Overrides) -> Description:
+    """Return the description with the arguments that take times besides texts."""
+
+    def widen(each: Property, names: tuple[str, ...]) -> Property:
+        return evolve(each, shape=Shape("time_or_text")) if each.name in names else each
+
+    operations = []
+    for operation in description.operations:
+        names = overrides.times.get(operation.id, ())
+        query = tuple(widen(each, names) for each in operation.query)
+        operations.append(evolve(operation, query=query) if names else operation)
+    return evolve(description, operations=tuple(operations))
+
+
+def _read_times(name: str, value: object, description: Description, pointer: str) -> tuple[str, ...]:
+    entry = as_object(value, pointer)
+    refuse_unknown(entry, {"arguments", "reason"}, pointer)
+    as_text(entry.get("reason"), point(pointer, "reason"))
+    at = point(pointer, "arguments")
+    names = as_texts(entry.get("arguments"), at)
+    texts = {
+        each.name
+        for operation in description.operations
+        if operation.id == name
+        for each in operation.query
+        if each.shape == Shape("string")
+    }
+    for index, argument in enumerate(names):
+        if argument not in texts:
+            raise DescriptionError(
+                point(at, index), f"{name} has no query parameter {argument!r} that is a text"
+            )
+    return names
 
 
 def _read_capacity(value: object, description: Description, pointer: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from .emulator_tables import render_emulator_tables
 from .layout import lay_out
 from .load import read_description
-from .overrides import load_overrides
+from .overrides import accept_times, load_overrides
 from .prose import add_prose, find_gaps, load_prose
 from .refuse import DescriptionError
 from .render_clients import render_clients
@@ -39,7 +39,7 @@ def render_all(document: dict[str, object]) -> dict[str, str]:
     description = read_description(document)
     overrides = load_overrides(SOURCES / "overrides.toml", description)
     prose = load_prose(SOURCES / "prose")
-    description = add_prose(description, prose)
+    description = add_prose(accept_times(description, overrides), prose)
     layout = lay_out(description, overrides)
     templates = make_templates()
     titles = {name: str(text) for name, text in prose["resources.toml"].items()}

@@ -12,8 +12,8 @@ from .overrides import Overrides
 from .signatures import Argument, describe_signatures
 
 PATH = "openrelay_async/generated/orders.py"
-_OF_THE_CALL = ("idempotency_key", "timeout", "wait_for_capacity")
-"""What a lease decides itself."""
+_OF_THE_LEASE = ("idempotency_key", "wait_for_capacity")
+"""What a lease decides itself, or takes itself."""
 
 
 @frozen
@@ -31,7 +31,7 @@ def render_orders(
     for operation in description.operations:
         if operation.id in overrides.patience:
             [signature] = describe_signatures([operation], overrides)
-            fields = (each for each in signature.keywords if each.name not in _OF_THE_CALL)
+            fields = (each for each in signature.keywords if each.name not in _OF_THE_LEASE)
             orders.append(
                 Order(
                     overrides.patience[operation.id].order,

@@ -17,6 +17,7 @@ from .render_operations import constant_name
 from .spell import quote
 
 PACKAGE = "openrelay_async.generated.resources"
+ROWS = "openrelay_async.generated.operation_rows"
 
 
 @frozen
@@ -39,6 +40,7 @@ class WaitingKind:
     borrowed_imports: tuple[str, ...]
     readers: tuple[tuple[str, str], ...]
     """Variables and classes of the resources that read it."""
+    reads_singly: bool
     source: str
     """The arguments of `Source`."""
     until: str
@@ -105,7 +107,8 @@ def _describe_kind(waits: Waits, words: Mapping[str, object], overrides: Overrid
         if f"`{goal.name}`" not in goals:
             raise DescriptionError(point(at, "goals"), f"must name `{goal.name}`")
     something = [goal for goal in waits.goals if goal.returns != "nothing"]
-    readers = dict.fromkeys(each.resource for each in _list_readings(waits))
+    operations = [*_list_readings(waits), *([waits.read_reason] if waits.read_reason else [])]
+    readers = dict.fromkeys(each.resource for each in operations)
     left = "" if something == list(waits.goals) else " | None"
     return WaitingKind(
         resource=waits.resource,
@@ -115,11 +118,19 @@ def _describe_kind(waits: Waits, words: Mapping[str, object], overrides: Overrid
         item=waits.item,
         takes_org=waits.listed.takes_org,
         is_paged=waits.listed.answer == "page",
-        borrowed_imports=tuple(
-            f"from {PACKAGE}.{each} import {overrides.class_of(each)}"
-            for each in readers
-            if each != waits.resource
+        borrowed_imports=(
+            *(
+                f"from {PACKAGE}.{each} import {overrides.class_of(each)}"
+                for each in readers
+                if each != waits.resource
+            ),
+            *(
+                f"from {ROWS}.{each.resource} import {constant_name(each)}"
+                for each in operations
+                if each.resource != waits.resource
+            ),
         ),
+        reads_singly=len(operations) > 1,
         readers=tuple((each, overrides.class_of(each)) for each in readers),
         source=_spell_source(waits),
         until=_spell_until(waits, waits.goals),
@@ -154,9 +165,12 @@ def _spell_source(waits: Waits) -> str:
         words.append(f"pages=lambda size: {list_method}({size})")
     else:
         words.append(f"pages=one_page({constant}, lambda: {list_method}({organization}))")
-    for name, each in (("read", waits.read), ("read_full", waits.read_full)):
+    singly = {"read": waits.read, "read_full": waits.read_full, "read_reason": waits.read_reason}
+    for name, each in singly.items():
         if each is not None:
-            words.append(f"{name}={each.resource}.{each.method}")
+            constant = constant_name(each)
+            operation = f"operations.{constant}" if each.resource == waits.resource else constant
+            words.append(f"{name}=Reading({operation}, {each.resource}.{each.method})")
     if waits.largest_page is not None:
         words.append(f"largest_page={waits.largest_page}")
     return ", ".join(words)

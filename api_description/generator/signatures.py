@@ -74,10 +74,11 @@ _PAGE_TIMEOUT = Argument(
 
 _PATIENCE = Argument(
     "wait_for_capacity",
-    "float | None",
+    "float | bool | None",
     "None",
-    "Seconds to wait when there is no room: availability is watched, and only `CapacityUnavailable` has it"
-    " tried again, with the same idempotency key where there is one. By default, it is raised at once.",
+    "Seconds to wait when there is no room, `True` for as long as it takes: availability is watched, and"
+    " only `CapacityUnavailable` has it tried again, with the same idempotency key where there is one. By"
+    " default, it is raised at once.",
 )
 
 

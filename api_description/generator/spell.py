@@ -18,13 +18,18 @@ _ANSWER_TYPES = {
     "date": "date",
     "json": "object",
 }
-_ARGUMENT_TYPES = _ANSWER_TYPES | {"time": "datetime | str", "date": "date | str"}
+_ARGUMENT_TYPES = _ANSWER_TYPES | {
+    "time": "datetime | str",
+    "time_or_text": "datetime | str",
+    "date": "date | str",
+}
 _ENCODERS = {
     "string": "encode_string",
     "integer": "encode_integer",
     "number": "encode_number",
     "boolean": "encode_boolean",
     "time": "encode_time",
+    "time_or_text": "encode_time_or_text",
     "date": "encode_date",
     "json": "encode_json",
 }

@@ -35,6 +35,7 @@ class ClusterOrder(TypedDict, total=False):
     template_id: str
     tier: str
     org_id: str | None
+    timeout: float | None
 
 
 class VmOrder(TypedDict, total=False):
@@ -66,6 +67,7 @@ class VmOrder(TypedDict, total=False):
     guest_mem_mb: int
     node_id: str
     org_id: str | None
+    timeout: float | None
 
 
 class PodOrder(TypedDict, total=False):
@@ -82,3 +84,4 @@ class PodOrder(TypedDict, total=False):
     public: bool
     shm_size_gb: int
     volume_gb: int
+    timeout: float | None

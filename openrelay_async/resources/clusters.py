@@ -27,7 +27,7 @@ class Clusters(GeneratedClusters):
         *,
         until: Literal["running"] = "running",
         wait_timeout: float = DEFAULT_TIMEOUT,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
         max_duration: float | None = None,
         record: str | PathLike[str] | None = None,
         on_update: OnUpdate[ClusterSummary] | None = None,
@@ -44,7 +44,7 @@ class Clusters(GeneratedClusters):
         Args:
             until: what to wait for before the block begins.
             wait_timeout: seconds for that.
-            wait_for_capacity: seconds to wait if there is no room for it.
+            wait_for_capacity: seconds to wait if there is no room for it; `True` for as long as it takes.
             max_duration: ends it after so many seconds from its creation.
             record: a file of leases, with which `leases.sweep` ends what a crash has left.
             on_update: told of its changes while it is waited for.

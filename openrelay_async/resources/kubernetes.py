@@ -80,7 +80,7 @@ class Kubernetes(GeneratedKubernetes):
         """
         from openrelay_async.fleets import get_fleet
         from openrelay_async.lifecycles import NODE_POOLS
-        from openrelay_async.poll_source import Source
+        from openrelay_async.poll_source import Reading, Source
 
         def make_source(calls: Calls, _: str | None) -> Source[KubernetesNodePool]:
             kubernetes = GeneratedKubernetes(calls)
@@ -88,7 +88,10 @@ class Kubernetes(GeneratedKubernetes):
                 NODE_POOLS,
                 operations.LIST_KUBERNETES_NODE_POOLS,
                 pages=lambda size: kubernetes.list_node_pools(id, page_size=size),
-                read=lambda pool_id: kubernetes.get_node_pool(id, pool_id),
+                read=Reading(
+                    operations.GET_KUBERNETES_NODE_POOL,
+                    lambda pool_id: kubernetes.get_node_pool(id, pool_id),
+                ),
             )
 
         fleet = get_fleet(self._calls, NODE_POOLS, make_source, parent=id)

@@ -29,7 +29,7 @@ class Pods(GeneratedPods):
         *,
         until: Literal["running", "ssh_ready"] = "running",
         wait_timeout: float = DEFAULT_TIMEOUT,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
         max_duration: float | None = None,
         max_cost_cents: float | None = None,
         record: str | PathLike[str] | None = None,
@@ -47,7 +47,7 @@ class Pods(GeneratedPods):
         Args:
             until: what to wait for before the block begins.
             wait_timeout: seconds for that.
-            wait_for_capacity: seconds to wait if there is no room for it.
+            wait_for_capacity: seconds to wait if there is no room for it; `True` for as long as it takes.
             max_duration: ends it after so many seconds from its creation.
             max_cost_cents: ends it when it has cost so much, by its price an hour (US cents).
             record: a file of leases, with which `leases.sweep` ends what a crash has left.

@@ -124,6 +124,15 @@ def test_the_command_refuses_with_the_pointer_and_without_a_traceback(
         ('[wait_for_capacity.createVm]\nrum = "a"', "overrides.toml/wait_for_capacity/createVm/rum"),
         ('[wait_for_capacity.createVm]\nroom = "a"', "overrides.toml/wait_for_capacity/createVm/looks_at"),
         (
+            '[times.listGhosts]\narguments = ["since"]\nreason = "a"',
+            "overrides.toml/times/listGhosts/arguments/0",
+        ),
+        (
+            '[times.listAuditEvents]\narguments = ["since", "limit"]\nreason = "a"',
+            "overrides.toml/times/listAuditEvents/arguments/1",
+        ),
+        ('[times.listAuditEvents]\narguments = ["since"]', "overrides.toml/times/listAuditEvents/reason"),
+        (
             '[wait_for_capacity.createVm]\nroom = "a"\nlooks_at = ["gpu_count"]',
             "overrides.toml/wait_for_capacity/createVm/order",
         ),

@@ -87,6 +87,11 @@ REFUSALS = {
     "a reading that needs more than an id": (vms(read='"getKubernetesNodePool"'), "vms/read"),
     "a reading of something else": (vms(read='"getCluster"'), "vms/read"),
     "no full reading, which a goal needs": (vms(read_full=None, either=None), "vms/read_full"),
+    "a reason that is not there": (
+        '[waits.clusters]\nlifecycle = "CLUSTERS"\nlist = "listOrgClusters"\nread_reason = "getCluster"',
+        "clusters/read_reason",
+    ),
+    "a reason that is there already": (vms(read_reason='"getVmDetail"'), "vms/read_reason"),
     "two types without a name for both": (vms(either=None), "vms/either"),
     "a name for one type": (vms(read_full='"getVm"'), "vms/either"),
     "a page of no size": (vms(largest_page="0"), "vms/largest_page"),

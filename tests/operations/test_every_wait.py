@@ -12,7 +12,7 @@ from attrs import frozen
 
 from openrelay_async import AsyncClient
 from openrelay_async.emulator import TurnedClock
-from openrelay_async.errors import WaitTimeout
+from openrelay_async.errors import WaitFailed, WaitTimeout
 
 from .answers import sample_json
 from .conftest import KEY
@@ -132,6 +132,33 @@ async def test_every_method_that_waits(resource, name, patient, server):
     prepare(server, KINDS[resource])
     await METHODS[name](getattr(patient, resource), KINDS[resource])
     assert {f"{seen.method} {seen.path}" for seen in server.seen} <= server.routes.keys()
+
+
+async def test_a_cluster_that_failed_says_why(patient, server):
+    """R5.3: only its detail has the reason"""
+    for read_id, more in (("getCluster", {}), ("getClusterDetail", {"statusReason": "no host"})):
+        read = case(read_id)
+        row = {**sample_json(read), "id": "x_1", "status": "failed", **more}
+        server.routes[f"GET {read.path.replace('{id}', 'x_1')}"] = deque([answer_json(row)])
+    with pytest.raises(WaitFailed, match="no host") as caught:
+        await patient.clusters.wait("x_1")
+    assert caught.value.status_reason == "no host"
+    assert [seen.path for seen in server.seen] == ["/v1/clusters/x_1", "/v1/clusters/x_1/detail"]
+
+
+@pytest.mark.parametrize("resource", ["vms", "pods", "snapshots", "batches", "kubernetes"])
+async def test_what_failed_is_read_once_where_nothing_more_would_say_why(resource, patient, server):
+    """R5.3"""
+    kind = KINDS[resource]
+    if kind.read_id is None:
+        path, shown = case(kind.list_id).path.replace("{orgId}", "org_home"), page(kind, {"x_1": "failed"})
+    else:
+        read = case(kind.read_id)
+        path, shown = read.path.replace("{id}", "x_1"), {**sample_json(read), "id": "x_1", "status": "failed"}
+    server.routes[f"GET {path}"] = deque([answer_json(shown)])
+    with pytest.raises(WaitFailed):
+        await getattr(patient, resource).wait("x_1")
+    assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize("goal", ["ready", "deleted"])

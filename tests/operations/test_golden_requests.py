@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
@@ -350,6 +350,16 @@ async def test_times_in_a_query(client, server):
     server.default = answer_json({"items": []})
     await client.audit_events.list(since=datetime(2026, 11, 1, tzinfo=UTC).isoformat())
     assert server.take().target == "/v1/audit-events?since=2026-11-01T00:00:00%2B00:00"
+    paris = timezone(timedelta(hours=1))
+    await client.audit_events.list(since=datetime(2026, 11, 1, tzinfo=UTC), until="2026-11-02")
+    assert server.take().target == "/v1/audit-events?since=2026-11-01T00:00:00Z&until=2026-11-02"
+    await client.audit_events.list(until=datetime(2026, 11, 1, 1, 30, tzinfo=paris))
+    assert server.take().target == "/v1/audit-events?until=2026-11-01T00:30:00Z"
+    with pytest.raises(ValueError, match="since must be an aware datetime"):
+        await client.audit_events.list(since=datetime(2026, 11, 1))  # noqa: DTZ001 - naive on purpose
+    with pytest.raises(TypeError, match="until must be an aware datetime or text, not date"):
+        await client.audit_events.list(until=date(2026, 11, 1))
+    assert server.seen == []
 
 
 async def test_names_that_are_python_keywords(client, server):

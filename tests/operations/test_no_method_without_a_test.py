@@ -95,6 +95,9 @@ PAGING: dict[str, Any] = {
 }
 
 
+TIMES = {"listAuditEvents": ("since", "until")}
+"""Filters that the description calls texts, and that take times too."""
+
 PATIENT = {"createCluster", "createPod", "createVm"}
 """Creates that can wait until there is room."""
 
@@ -104,6 +107,8 @@ def expected_keywords(case: Case) -> dict[str, Any]:
     keywords: dict[str, Any] = {}
     for name, schema in case.filters.items():
         keywords[python_name(name)] = argument_type(schema, required=name in case.required_query)
+        if name in TIMES.get(case.id, ()):
+            keywords[python_name(name)] |= datetime
     for name, schema in case.properties.items():
         keywords[python_name(name)] = argument_type(schema, required=name in case.required)
     if case.is_multipart:
@@ -116,7 +121,7 @@ def expected_keywords(case: Case) -> dict[str, Any]:
     if case.key_property:
         keywords["idempotency_key"] = str | Unset
     if case.id in PATIENT:
-        keywords["wait_for_capacity"] = float | None
+        keywords["wait_for_capacity"] = float | bool | None
     return {**keywords, **(PAGING if case.pagination else {}), "timeout": float | None}
 
 

@@ -104,6 +104,7 @@ async def change(client: AsyncClient) -> None:
     )
     await client.provider.list_nodes(class_="a class of tomorrow")
     await client.organizations.delete(org_id="org_old")
+    await client.audit_events.list(since=datetime.now(UTC), until="2026-11-23")
     await client.ssh_keys.delete("key_1")
 
 
@@ -133,6 +134,16 @@ async def wait(client: AsyncClient, goal: str) -> None:
     async for outcome in client.snapshots.as_completed(["snap_1"]):
         assert_type(outcome.get(), models.Snapshot)
     await client.vms.create(name="job", gpu_model_id="rtx-4090", wait_for_capacity=600)
+    await client.vms.create(name="job", gpu_model_id="rtx-4090", wait_for_capacity=True)
+
+
+async def lease(client: AsyncClient) -> None:
+    async with client.vms.lease(name="job", gpu_model_id="rtx-4090", timeout=5, wait_for_capacity=True) as vm:
+        assert_type(vm, AnyVm)
+    async with client.pods.lease(image="nginx", ssh_key_ids=["key_1"], timeout=5) as pod:
+        assert_type(pod.id, str)
+    async with client.clusters.lease(name="job", timeout=None, wait_for_capacity=False) as cluster:
+        assert_type(cluster, models.ClusterSummary)
 
 
 async def fail(call: Awaitable[object]) -> None:

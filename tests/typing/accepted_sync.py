@@ -56,7 +56,7 @@ def waiting(client: Client, ids: list[str]) -> None:
         assert_type(client.vms.wait_all(ids, on_update=bar), list[AnyVm])
     for change in client.vms.watch():
         print(change.id, change.resource.status)
-    with client.vms.lease(name="job", gpu_model_id="rtx-4090") as vm:
+    with client.vms.lease(name="job", gpu_model_id="rtx-4090", timeout=5, wait_for_capacity=True) as vm:
         assert_type(vm, AnyVm)
 
 

@@ -51,6 +51,8 @@ async def wait(client: AsyncClient, goal: str) -> None:
     await client.kubernetes.wait_all(["k_1"], until="deleted")  # refused
     detail: models.VmDetail = await client.pods.wait("pod_1", until="running")  # refused
     await client.vms.create(name="job", wait_for_capacity="600")  # refused
+    client.vms.lease(name="job", timeout="5")  # refused
+    client.clusters.lease(name="job", idempotency_key="k")  # refused
     print(detail)
 
 

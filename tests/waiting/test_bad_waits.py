@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import copy
 import math
+import pickle
 
 import pytest
 
 from openrelay_async import errors
 from openrelay_async.emulator import Emulator, Fault
 from openrelay_async.fleets import Fleet
-from openrelay_async.generated.operation_rows.vms import LIST_ORG_VMS
+from openrelay_async.generated.operation_rows.vms import GET_VM, LIST_ORG_VMS
 from openrelay_async.lifecycles import VMS
 from openrelay_async.models import VmSummary
 from openrelay_async.pagination import Page, PagedCall
-from openrelay_async.poll_source import Source
+from openrelay_async.poll_source import Reading, Source
 from openrelay_async.waiting import WaitOptions
 
 BAD_IDS = [
@@ -149,7 +150,12 @@ def one_by_one(statuses: dict[str, str | Exception]) -> Source[VmSummary]:
     async def fetch(cursor: str | None) -> Page[VmSummary]:
         raise AssertionError("two are read singly")
 
-    return Source(VMS, LIST_ORG_VMS, lambda size: PagedCall(fetch, operation=LIST_ORG_VMS), read)
+    return Source(
+        VMS,
+        LIST_ORG_VMS,
+        lambda size: PagedCall(fetch, operation=LIST_ORG_VMS),
+        Reading(GET_VM, read),
+    )
 
 
 async def test_a_mistake_in_reading_ends_one_wait_and_is_its_cause(client):
@@ -189,12 +195,56 @@ async def test_a_wait_that_ends_for_its_polls_says_which_request_failed(client, 
     assert copied.operation == "getVm"
 
 
-async def test_a_wait_that_was_too_long_says_what_polled(client, make_vms):
+def facts(error) -> tuple[str, str, str]:
+    return error.operation, error.method, error.path
+
+
+LISTED = ("listOrgVms", "GET", "/v1/orgs/{orgId}/vms")
+READ = ("getVm", "GET", "/v1/vms/{id}")
+READ_IN_FULL = ("getVmDetail", "GET", "/v1/vms/{id}/detail")
+
+
+async def test_a_wait_that_was_too_long_says_what_polled(client, emulator, make_vms):
+    """R11.1: the last request that asked for it, none that was never sent"""
     (vm,) = await make_vms(1)
+    for until, expected in (("stopped", READ), ("ssh_ready", READ_IN_FULL)):
+        emulator.clear_requests()
+        with pytest.raises(errors.WaitTimeout) as caught:
+            await client.vms.wait(vm.id, until=until, timeout=0.5)
+        assert facts(caught.value) == expected
+        assert {seen.operation for seen in emulator.requests} == {expected[0]}
+
+
+async def test_a_wait_that_was_too_long_for_many_names_the_list(client, emulator, make_vms):
+    """R11.1"""
+    vms = await make_vms(6)
+    emulator.clear_requests()
+    waits = client.vms.as_completed([vm.id for vm in vms], until="stopped", timeout=0.5)
+    assert {facts(outcome.error) async for outcome in waits} == {LISTED}
+    assert {seen.operation for seen in emulator.requests} == {"listOrgVms"}
+
+
+async def test_a_wait_that_failed_says_what_showed_it(client, emulator, make_vms):
+    """R11.1"""
+    (vm,) = await make_vms(1)
+    emulator.move_vm(vm.id, "failed", reason="host lost")
+    with pytest.raises(errors.WaitFailed) as caught:
+        await client.vms.wait(vm.id)
+    assert facts(caught.value) == READ
+
+
+async def test_what_polled_last_counts_where_reads_and_lists_take_turns(client, emulator, make_vms):
+    """R11.1: once others wait too, all are read from the list"""
+    vm, *others = await make_vms(6)
+    waiting = asyncio.ensure_future(client.vms.wait(vm.id, until="stopped", timeout=600))
+    await client.vms.wait(vm.id)
+    more = [asyncio.ensure_future(client.vms.wait(each.id, until="stopped", timeout=900)) for each in others]
     with pytest.raises(errors.WaitTimeout) as caught:
-        await client.vms.wait(vm.id, timeout=0.01)
-    assert (caught.value.operation, caught.value.method) == ("listOrgVms", "GET")
-    assert caught.value.path is not None
+        await waiting
+    assert facts(caught.value) == LISTED
+    for each in more:
+        each.cancel()
+    await asyncio.gather(*more, return_exceptions=True)
 
 
 @pytest.mark.parametrize("status", ["running", "failed"])
@@ -205,6 +255,29 @@ async def test_a_state_that_echoes_the_key_is_not_shown(client, emulator, status
     with pytest.raises(errors.WaitTimeout) as caught:
         await fleet.wait("vm_1", "running", WaitOptions(timeout=5))
     assert key not in str(caught.value)
+    assert key.encode() not in pickle.dumps(caught.value)
     assert caught.value.state is not None
     assert caught.value.state.startswith(status)
     assert key not in caught.value.state
+
+
+async def test_a_reason_that_echoes_the_key_is_not_in_the_resource_of_an_error(client, emulator, make_vms):
+    """R4.7"""
+    (vm,) = await make_vms(1)
+    emulator.move_vm(vm.id, "failed", reason=f"bad key {emulator.api_key}")
+    with pytest.raises(errors.WaitFailed) as caught:
+        await client.vms.wait(vm.id)
+    error = caught.value
+    assert emulator.api_key.encode() not in pickle.dumps(error)
+    assert error.status_reason.startswith("bad key vl_")
+    assert error.resource.status_reason == error.status_reason
+    assert (type(error.resource), error.resource.name) == (VmSummary, vm.name)
+
+
+async def test_the_resource_of_an_error_is_as_it_came_where_nothing_is_hidden(client, emulator, make_vms):
+    (vm,) = await make_vms(1)
+    emulator.move_vm(vm.id, "failed", reason="host lost")
+    seen = []
+    with pytest.raises(errors.WaitFailed) as caught:
+        await client.vms.wait(vm.id, on_update=lambda update: seen.append(update.resource))
+    assert caught.value.resource is seen[-1]

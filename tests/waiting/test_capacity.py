@@ -13,6 +13,7 @@ import pytest
 
 from openrelay_async import errors, orders
 from openrelay_async.emulator import Emulator, Fault, TurnedClock
+from openrelay_async.lease_record import LeaseRecord
 from openrelay_async.resources import clusters, pods, vms
 
 EIGHT = {"gpu_model_id": "b200", "gpu_count": 8}
@@ -56,6 +57,67 @@ async def test_every_attempt_carries_the_same_idempotency_key(client, emulator, 
         await client.vms.create(name="x", gpu_model_id="rtx-4090", wait_for_capacity=600)
     assert len(keys) == 3
     assert len(set(keys)) == 1
+
+
+async def test_true_waits_for_room_as_long_as_it_takes(client, emulator, clock, until):
+    first = await client.vms.create(name="first", **EIGHT)
+    began = clock.monotonic()
+    async with emulator.client(clock=clock) as other:
+        waiting = asyncio.ensure_future(client.vms.create(name="second", wait_for_capacity=True, **EIGHT))
+        await until(lambda: clock.monotonic() - began > 5_000)
+        assert not waiting.done()
+        await other.vms.terminate(first.id)
+        assert (await asyncio.wait_for(waiting, 5)).name == "second"
+
+
+async def test_false_is_no_patience(client, emulator):
+    await client.vms.create(name="first", **EIGHT)
+    emulator.clear_requests()
+    with pytest.raises(errors.CapacityUnavailable):
+        await client.vms.create(name="second", wait_for_capacity=False, **EIGHT)
+    with pytest.raises(errors.CapacityUnavailable):
+        async with client.vms.lease(name="second", wait_for_capacity=False, **EIGHT):
+            pass
+    assert [seen.operation for seen in emulator.requests].count("createVm") == 2
+
+
+async def test_a_lease_waits_for_room_as_long_as_it_takes(client, emulator, clock, until):
+    first = await client.vms.create(name="first", **EIGHT)
+    began = clock.monotonic()
+
+    async def use() -> str:
+        async with client.vms.lease(name="second", wait_for_capacity=True, **EIGHT) as vm:
+            return vm.name
+
+    async with emulator.client(clock=clock) as other:
+        waiting = asyncio.ensure_future(use())
+        await until(lambda: clock.monotonic() - began > 5_000)
+        await other.vms.terminate(first.id)
+        assert await asyncio.wait_for(waiting, 5) == "second"
+
+
+async def test_a_lease_that_is_cancelled_waits_for_room_no_more(emulator, tmp_path, until):
+    """R5.8: nothing is created yet that would have to be ended"""
+    record = tmp_path / "leases.jsonl"
+
+    async def use(client, name: str) -> None:
+        async with client.vms.lease(name=name, wait_for_capacity=True, record=record, **EIGHT):
+            raise AssertionError("there is no room")
+
+    async with emulator.client() as client:
+        await client.vms.create(name="first", **EIGHT)
+        emulator.clear_requests()
+        # One waits for availability, the other for its turn.
+        waits = [asyncio.ensure_future(use(client, name)) for name in ("second", "third")]
+        await until(lambda: [seen.operation for seen in emulator.requests].count("createVm") == 2)
+        await asyncio.sleep(0.05)
+        for each in waits:
+            each.cancel()
+        for each in waits:
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(each, 1)
+        assert not client._calls.transport.shared.pollers
+    assert LeaseRecord(record).read_open() == []
 
 
 async def test_no_room_in_all_that_time_is_the_error_it_was(client, clock):
@@ -128,7 +190,6 @@ def test_a_lease_takes_what_create_takes(kind, order):
     assert set(get_type_hints(order)) == described - {
         "self",
         "idempotency_key",
-        "timeout",
         "wait_for_capacity",
     }
 

@@ -8,11 +8,11 @@ import pytest
 
 from openrelay_async.errors import WaitTimeout
 from openrelay_async.fleets import Fleet
-from openrelay_async.generated.operation_rows.vms import LIST_ORG_VMS
+from openrelay_async.generated.operation_rows.vms import GET_VM, LIST_ORG_VMS
 from openrelay_async.lifecycles import VMS
 from openrelay_async.models import VmSummary
 from openrelay_async.pagination import Page, PagedCall
-from openrelay_async.poll_source import Source
+from openrelay_async.poll_source import Reading, Source
 from openrelay_async.waiting import WaitOptions
 
 
@@ -25,7 +25,7 @@ class LongList:
         self.reads = 0
 
     def source(self) -> Source[VmSummary]:
-        return Source(VMS, LIST_ORG_VMS, pages=self.list, read=self.read)
+        return Source(VMS, LIST_ORG_VMS, pages=self.list, read=Reading(GET_VM, self.read))
 
     def vm(self, number: int) -> VmSummary:
         return VmSummary(id=f"vm_{number}", name="x", organization_id="org_1", status="running")

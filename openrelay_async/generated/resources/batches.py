@@ -162,7 +162,7 @@ class Batches(Resource):
     def _fleet(self) -> Fleet[BatchObject]:
         from openrelay_async.fleets import get_fleet
         from openrelay_async.lifecycles import BATCHES
-        from openrelay_async.poll_source import Source
+        from openrelay_async.poll_source import Reading, Source
 
         def make_source(calls: Calls, _: str | None) -> Source[BatchObject]:
             batches = Batches(calls)
@@ -170,7 +170,7 @@ class Batches(Resource):
                 BATCHES,
                 operations.LIST_BATCHES,
                 pages=lambda size: batches.list(page_size=size),
-                read=batches.get,
+                read=Reading(operations.GET_BATCH, batches.get),
                 largest_page=100,
             )
 

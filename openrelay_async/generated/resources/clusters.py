@@ -133,7 +133,7 @@ class Clusters(Resource):
         tier: str | Unset = UNSET,
         org_id: str | None = None,
         timeout: float | None = None,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
     ) -> ClusterSummary:
         """Create a cluster of container replicas on GPUs.
 
@@ -162,9 +162,9 @@ class Clusters(Resource):
             tier: price tier, as `catalog.get_pricing` names it.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
-            wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
-                one. By default, it is raised at once.
+            wait_for_capacity: seconds to wait when there is no room, `True` for as long as it takes:
+                availability is watched, and only `CapacityUnavailable` has it tried again, with the
+                same idempotency key where there is one. By default, it is raised at once.
 
         Returns:
             One cluster as lists show it: status, replicas, endpoint.
@@ -208,7 +208,7 @@ class Clusters(Resource):
                 timeout=timeout,
             )
 
-        if wait_for_capacity is None:
+        if wait_for_capacity is None or wait_for_capacity is False:
             return await create()
         from openrelay_async.availability import has_room_for_cluster
         from openrelay_async.capacity import create_when_possible
@@ -312,7 +312,7 @@ class Clusters(Resource):
     async def _fleet(self, org_id: str | None) -> Fleet[ClusterSummary]:
         from openrelay_async.fleets import find_fleet
         from openrelay_async.lifecycles import CLUSTERS
-        from openrelay_async.poll_source import Source
+        from openrelay_async.poll_source import Reading, Source
 
         def make_source(calls: Calls, org_id: str | None) -> Source[ClusterSummary]:
             clusters = Clusters(calls)
@@ -320,7 +320,8 @@ class Clusters(Resource):
                 CLUSTERS,
                 operations.LIST_ORG_CLUSTERS,
                 pages=lambda size: clusters.list(page_size=size, org_id=org_id),
-                read=clusters.get,
+                read=Reading(operations.GET_CLUSTER, clusters.get),
+                read_reason=Reading(operations.GET_CLUSTER_DETAIL, clusters.get_detail),
             )
 
         return await find_fleet(self._calls, CLUSTERS, make_source, org_id)

@@ -537,7 +537,7 @@ class Kubernetes(Resource):
     def _fleet(self) -> Fleet[AnyCluster]:
         from openrelay_async.fleets import get_fleet
         from openrelay_async.lifecycles import KUBERNETES
-        from openrelay_async.poll_source import Source
+        from openrelay_async.poll_source import Reading, Source
 
         def make_source(calls: Calls, _: str | None) -> Source[AnyCluster]:
             kubernetes = Kubernetes(calls)
@@ -545,7 +545,7 @@ class Kubernetes(Resource):
                 KUBERNETES,
                 operations.LIST_KUBERNETES_CLUSTERS,
                 pages=lambda size: kubernetes.list(page_size=size),
-                read_full=kubernetes.get,
+                read_full=Reading(operations.GET_KUBERNETES_CLUSTER, kubernetes.get),
             )
 
         return get_fleet(self._calls, KUBERNETES, make_source)

@@ -87,7 +87,7 @@ class Pods(Resource):
         volume_gb: int | Unset = UNSET,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
     ) -> VmSummary:
         """Create a pod: a container on GPUs, reachable by SSH and, with a port, by HTTP.
 
@@ -110,9 +110,9 @@ class Pods(Resource):
             volume_gb: size of the pod's volume (GB).
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
-            wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
-                one. By default, it is raised at once.
+            wait_for_capacity: seconds to wait when there is no room, `True` for as long as it takes:
+                availability is watched, and only `CapacityUnavailable` has it tried again, with the
+                same idempotency key where there is one. By default, it is raised at once.
 
         Returns:
             One VM or pod as lists show it: status, GPUs, price.
@@ -147,7 +147,7 @@ class Pods(Resource):
                 timeout=timeout,
             )
 
-        if wait_for_capacity is None:
+        if wait_for_capacity is None or wait_for_capacity is False:
             return await create()
         if idempotency_key is None:
             idempotency_key = str(uuid.uuid4())  # all tries have the same one
@@ -202,9 +202,10 @@ class Pods(Resource):
 
     def _fleet(self) -> Fleet[AnyVm]:
         from openrelay_async.fleets import get_fleet
+        from openrelay_async.generated.operation_rows.vms import GET_VM, GET_VM_DETAIL
         from openrelay_async.generated.resources.vms import Vms
         from openrelay_async.lifecycles import PODS
-        from openrelay_async.poll_source import Source
+        from openrelay_async.poll_source import Reading, Source
 
         def make_source(calls: Calls, _: str | None) -> Source[AnyVm]:
             pods = Pods(calls)
@@ -213,8 +214,8 @@ class Pods(Resource):
                 PODS,
                 operations.LIST_PODS,
                 pages=lambda size: pods.list(page_size=size),
-                read=vms.get,
-                read_full=vms.get_detail,
+                read=Reading(GET_VM, vms.get),
+                read_full=Reading(GET_VM_DETAIL, vms.get_detail),
             )
 
         return get_fleet(self._calls, PODS, make_source)

@@ -143,7 +143,7 @@ class Vms(Resource):
         org_id: str | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
     ) -> VmSummary:
         """Create a virtual machine, with GPUs or CPU only.
 
@@ -181,9 +181,9 @@ class Vms(Resource):
             org_id: organization id; by default the client's organization.
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
-            wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
-                one. By default, it is raised at once.
+            wait_for_capacity: seconds to wait when there is no room, `True` for as long as it takes:
+                availability is watched, and only `CapacityUnavailable` has it tried again, with the
+                same idempotency key where there is one. By default, it is raised at once.
 
         Returns:
             One VM or pod as lists show it: status, GPUs, price.
@@ -234,7 +234,7 @@ class Vms(Resource):
                 timeout=timeout,
             )
 
-        if wait_for_capacity is None:
+        if wait_for_capacity is None or wait_for_capacity is False:
             return await create()
         if idempotency_key is None:
             idempotency_key = str(uuid.uuid4())  # all tries have the same one
@@ -532,7 +532,7 @@ class Vms(Resource):
     async def _fleet(self, org_id: str | None) -> Fleet[AnyVm]:
         from openrelay_async.fleets import find_fleet
         from openrelay_async.lifecycles import VMS
-        from openrelay_async.poll_source import Source
+        from openrelay_async.poll_source import Reading, Source
 
         def make_source(calls: Calls, org_id: str | None) -> Source[AnyVm]:
             vms = Vms(calls)
@@ -540,8 +540,8 @@ class Vms(Resource):
                 VMS,
                 operations.LIST_ORG_VMS,
                 pages=lambda size: vms.list(page_size=size, org_id=org_id),
-                read=vms.get,
-                read_full=vms.get_detail,
+                read=Reading(operations.GET_VM, vms.get),
+                read_full=Reading(operations.GET_VM_DETAIL, vms.get_detail),
             )
 
         return await find_fleet(self._calls, VMS, make_source, org_id)

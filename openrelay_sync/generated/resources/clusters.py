@@ -131,7 +131,7 @@ class Clusters(SyncResource[async_resource.Clusters]):
         tier: str | Unset = UNSET,
         org_id: str | None = None,
         timeout: float | None = None,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
     ) -> ClusterSummary:
         """Create a cluster of container replicas on GPUs.
 
@@ -160,9 +160,9 @@ class Clusters(SyncResource[async_resource.Clusters]):
             tier: price tier, as `catalog.get_pricing` names it.
             org_id: organization id; by default the client's organization.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
-            wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
-                one. By default, it is raised at once.
+            wait_for_capacity: seconds to wait when there is no room, `True` for as long as it takes:
+                availability is watched, and only `CapacityUnavailable` has it tried again, with the
+                same idempotency key where there is one. By default, it is raised at once.
 
         Returns:
             One cluster as lists show it: status, replicas, endpoint.
@@ -458,7 +458,7 @@ class Clusters(SyncResource[async_resource.Clusters]):
         *,
         until: Literal["running"] = "running",
         wait_timeout: float = DEFAULT_TIMEOUT,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
         max_duration: float | None = None,
         record: str | PathLike[str] | None = None,
         on_update: OnUpdate[ClusterSummary] | None = None,
@@ -475,7 +475,7 @@ class Clusters(SyncResource[async_resource.Clusters]):
         Args:
             until: what to wait for before the block begins.
             wait_timeout: seconds for that.
-            wait_for_capacity: seconds to wait if there is no room for it.
+            wait_for_capacity: seconds to wait if there is no room for it; `True` for as long as it takes.
             max_duration: ends it after so many seconds from its creation.
             record: a file of leases, with which `leases.sweep` ends what a crash has left.
             on_update: told of its changes while it is waited for.

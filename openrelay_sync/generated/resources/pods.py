@@ -82,7 +82,7 @@ class Pods(SyncResource[async_resource.Pods]):
         volume_gb: int | Unset = UNSET,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
     ) -> VmSummary:
         """Create a pod: a container on GPUs, reachable by SSH and, with a port, by HTTP.
 
@@ -105,9 +105,9 @@ class Pods(SyncResource[async_resource.Pods]):
             volume_gb: size of the pod's volume (GB).
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
-            wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
-                one. By default, it is raised at once.
+            wait_for_capacity: seconds to wait when there is no room, `True` for as long as it takes:
+                availability is watched, and only `CapacityUnavailable` has it tried again, with the
+                same idempotency key where there is one. By default, it is raised at once.
 
         Returns:
             One VM or pod as lists show it: status, GPUs, price.
@@ -373,7 +373,7 @@ class Pods(SyncResource[async_resource.Pods]):
         *,
         until: Literal["running", "ssh_ready"] = "running",
         wait_timeout: float = DEFAULT_TIMEOUT,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
         max_duration: float | None = None,
         max_cost_cents: float | None = None,
         record: str | PathLike[str] | None = None,
@@ -391,7 +391,7 @@ class Pods(SyncResource[async_resource.Pods]):
         Args:
             until: what to wait for before the block begins.
             wait_timeout: seconds for that.
-            wait_for_capacity: seconds to wait if there is no room for it.
+            wait_for_capacity: seconds to wait if there is no room for it; `True` for as long as it takes.
             max_duration: ends it after so many seconds from its creation.
             max_cost_cents: ends it when it has cost so much, by its price an hour (US cents).
             record: a file of leases, with which `leases.sweep` ends what a crash has left.

@@ -140,7 +140,7 @@ class Vms(SyncResource[async_resource.Vms]):
         org_id: str | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
     ) -> VmSummary:
         """Create a virtual machine, with GPUs or CPU only.
 
@@ -178,9 +178,9 @@ class Vms(SyncResource[async_resource.Vms]):
             org_id: organization id; by default the client's organization.
             idempotency_key: key that makes a repeat of this call harmless; made when left out.
             timeout: limit of the whole call in seconds, retries included; by default the client's.
-            wait_for_capacity: seconds to wait when there is no room: availability is watched, and only
-                `CapacityUnavailable` has it tried again, with the same idempotency key where there is
-                one. By default, it is raised at once.
+            wait_for_capacity: seconds to wait when there is no room, `True` for as long as it takes:
+                availability is watched, and only `CapacityUnavailable` has it tried again, with the
+                same idempotency key where there is one. By default, it is raised at once.
 
         Returns:
             One VM or pod as lists show it: status, GPUs, price.
@@ -686,7 +686,7 @@ class Vms(SyncResource[async_resource.Vms]):
         *,
         until: Literal["running", "ssh_ready"] = "running",
         wait_timeout: float = DEFAULT_TIMEOUT,
-        wait_for_capacity: float | None = None,
+        wait_for_capacity: float | bool | None = None,
         max_duration: float | None = None,
         max_cost_cents: float | None = None,
         record: str | PathLike[str] | None = None,
@@ -704,7 +704,7 @@ class Vms(SyncResource[async_resource.Vms]):
         Args:
             until: what to wait for before the block begins.
             wait_timeout: seconds for that.
-            wait_for_capacity: seconds to wait if there is no room for it.
+            wait_for_capacity: seconds to wait if there is no room for it; `True` for as long as it takes.
             max_duration: ends it after so many seconds from its creation.
             max_cost_cents: ends it when it has cost so much, by its price an hour (US cents).
             record: a file of leases, with which `leases.sweep` ends what a crash has left.
