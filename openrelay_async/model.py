@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 import attrs
 from attrs.exceptions import FrozenInstanceError
 
-from openrelay_async.model_classes import LazyAttributes, WireField, make_slotted
+from openrelay_async.model_classes import (
+    Kind,  # noqa: F401 - `typing.get_type_hints` looks for it here, as `WireField` names it
+    LazyAttributes,
+    WireField,
+    make_slotted,
+)
 from openrelay_async.redaction import Secret, conceal
 from openrelay_async.structuring import (
     NOTHING_EXTRA,
