@@ -96,9 +96,7 @@ class PollPlan:
             requests: requests of this look.
         """
         return WaitTick(
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
+            **operation.facts(),
             resource=resource,
             waiting=waiting,
             watching=watching,

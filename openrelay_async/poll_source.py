@@ -63,9 +63,7 @@ class Source(Generic[R]):
         return NotFound(
             f"no {self.lifecycle.noun} {id} is listed",
             status=404,
-            operation=operation.id,
-            method=operation.http_method,
-            path=operation.path,
+            **operation.facts(),
         )
 
 

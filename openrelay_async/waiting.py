@@ -191,9 +191,9 @@ def complete_wait_error(
         reason: why it is in this state, fit to be shown.
         cause: the error of the request that failed, if one did.
     """
-    error._with(operation=operation.id, method=operation.http_method, path=operation.path)
+    error._with(**operation.facts())
     if cause is not None:
-        error._with(**{name: getattr(cause, name) for name in OpenRelayError.FIELDS})
+        error._with_facts_of(cause)
         error.__cause__ = cause
     return error._with(
         resource_id=token.id,
