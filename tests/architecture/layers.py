@@ -150,7 +150,15 @@ LAYERS: dict[str, list[str]] = {
 """Modules of `openrelay_async` from the top down; `""` is the package itself."""
 
 SYNC_LAYERS: dict[str, list[str]] = {
-    "the bridge": ["resource", "daemon_executor", "crossing", "running_loop", "loop_thread", "exit_care"],
+    "the bridge": [
+        "resource",
+        "daemon_executor",
+        "crossing",
+        "running_loop",
+        "runner_interrupt",
+        "loop_thread",
+        "exit_care",
+    ],
     "resources": ["iteration", "contexts", "generated.*"],
     "the client": ["client", "device_login", "leases", ""],
 }
