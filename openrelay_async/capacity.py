@@ -17,6 +17,7 @@ from openrelay_async.config import check_patience
 from openrelay_async.errors import CapacityUnavailable, ConnectionFailed, InvalidResponse, OpenRelayError
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import may_pass
+from openrelay_async.program_end import let_program_end
 from openrelay_async.uncancelled import stoppable
 
 T = TypeVar("T")
@@ -68,7 +69,9 @@ class _Gate:
                 sleeper.cancel()
             if not sleeper.cancelled():
                 return sleeper.result()
-        raise ConnectionFailed(self.shared.refusing or "the wait for room was ended")
+        error = ConnectionFailed(self.shared.refusing or "the wait for room was ended")
+        await let_program_end(error)
+        raise error
 
 
 async def create_when_possible(

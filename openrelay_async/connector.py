@@ -1,8 +1,8 @@
-"""aiohttp's connector, with the four things this library needs of it and aiohttp does not do.
+"""aiohttp's connector, with the five things this library needs of it and aiohttp does not do.
 
 It says whether a connection was there (before that, no byte of a request was sent), gives out none on which
-something came while it was idle, lets go of those whose loop or process is gone, and has no finalizer that
-talks to a loop.
+something came while it was idle, ends the reading of answers when it is closed, lets go of connections whose
+loop or process is gone, and has no finalizer that talks to a loop.
 """
 
 from __future__ import annotations
@@ -77,6 +77,16 @@ class PoolConnector(aiohttp.TCPConnector):
             state.connected = True
             state.transport = connection.transport
         return connection
+
+    def break_off_answers(self) -> None:
+        """Tell those who read the body of an answer that its rest does not come.
+
+        A connection that aiohttp closes by itself forgets its reader, who would wait until a time limit.
+        """
+        for protocol in self._acquired:
+            body = protocol._payload
+            if body is not None and not body.is_eof():
+                body.set_exception(aiohttp.ClientPayloadError())
 
     def abandon(self) -> None:
         """Drop all connections without touching their loop, which is closed or another process's."""

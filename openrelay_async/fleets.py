@@ -9,9 +9,11 @@ from typing import Generic, TypeVar, cast
 from attrs import frozen
 
 from openrelay_async.config import check_seconds
+from openrelay_async.errors import ConnectionFailed
 from openrelay_async.fleet import Poller
 from openrelay_async.lifecycles import Goal, Lifecycle
 from openrelay_async.poll_source import Source
+from openrelay_async.program_end import let_program_end
 from openrelay_async.redaction import clean_text
 from openrelay_async.request_path import encode_path_id
 from openrelay_async.resource import Calls
@@ -119,6 +121,9 @@ class Fleet(Generic[R]):
         waiter = self._join(poller, resource_id, goal, options, on_update, future, resumed)
         try:
             return await future
+        except ConnectionFailed as error:
+            await self._let_program_end(error)
+            raise
         finally:
             await poller.depart((waiter,))
 
@@ -157,7 +162,9 @@ class Fleet(Generic[R]):
             for resource_id in ids:
                 waiters.append(self._join(poller, resource_id, goal, options, on_update, sink))  # noqa: PERF401 - what has joined must leave, whatever happens
             for _ in ids:
-                yield await sink.get()
+                outcome = await sink.get()
+                await self._let_program_end(outcome.error)
+                yield outcome
         finally:
             await poller.depart(waiters)
 
@@ -212,8 +219,16 @@ class Fleet(Generic[R]):
         try:
             while True:
                 yield await watch.next()
+        except ConnectionFailed as error:
+            await self._let_program_end(error)
+            raise
         finally:
             await poller.depart(watch=watch)
+
+    async def _let_program_end(self, error: Exception | None) -> None:
+        """Wait for a moment before an error is told that comes from the end of the client."""
+        if isinstance(error, ConnectionFailed) and self.calls.transport.shared.refusing is not None:
+            await let_program_end(error)
 
     def look_now(self) -> None:
         """Let those who poll for the same resources in the running loop look soon."""

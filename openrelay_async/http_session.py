@@ -211,11 +211,10 @@ class HttpSession:
                 stream = ResponseStream(
                     opened,
                     request,
-                    pool.limits,
+                    pool,
                     attempts=number,
                     idle_limit=limit,
                     until=timer.until if whole else math.inf,
-                    release=pool.end_stream,
                 )
                 return HttpResponse(opened.status, opened.headers, Payload(b""), stream)
             read = read_body if opened.status < 400 else read_refusal

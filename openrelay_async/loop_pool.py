@@ -128,6 +128,7 @@ class LoopPool:
             if not limit.expired():
                 limit.reschedule(self.loop.time())
         self.slots.turn_away_all()
+        self.connector.break_off_answers()
         await self.session.close()
 
     def close_in_its_loop(self) -> None:

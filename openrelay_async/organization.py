@@ -6,10 +6,17 @@ import asyncio
 import math
 
 from openrelay_async.call_answer import decode_answer
-from openrelay_async.errors import LocalQueueTimeout, OpenRelayError, PermissionDenied, RequestTimeout
+from openrelay_async.errors import (
+    ConnectionFailed,
+    LocalQueueTimeout,
+    OpenRelayError,
+    PermissionDenied,
+    RequestTimeout,
+)
 from openrelay_async.fork_guard import importing
 from openrelay_async.messages import HttpRequest
 from openrelay_async.operation import Operation
+from openrelay_async.program_end import keep_unreported
 from openrelay_async.retry import SHORTEST_ATTEMPT
 from openrelay_async.single_flight import SingleFlight
 from openrelay_async.transport import Transport
@@ -59,6 +66,10 @@ class DefaultOrganization:
         except TimeoutError as error:
             if isinstance(error, OpenRelayError):  # the question's own, such as `LocalQueueTimeout`
                 raise
+        except ConnectionFailed as error:
+            if self._transport.shared.session.closed:
+                keep_unreported(error)
+            raise
         else:
             return found, max(until - self._clock.monotonic(), _LEAST_LEFT)
         whoami = _whoami()

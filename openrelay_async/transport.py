@@ -20,6 +20,7 @@ from openrelay_async.config import Endpoints
 from openrelay_async.credentials import Credential
 from openrelay_async.errors import (
     ConfigurationError,
+    ConnectionFailed,
     OpenRelayError,
     RequestTimeout,
 )
@@ -28,6 +29,7 @@ from openrelay_async.key_source import KeySource
 from openrelay_async.loop_pool import LoopPool
 from openrelay_async.messages import AttemptFailure, HttpRequest, HttpResponse, Outcome
 from openrelay_async.pacing import Governor
+from openrelay_async.program_end import let_program_end
 from openrelay_async.redaction import Payload, Secret
 from openrelay_async.responses import ErrorBody, error_from_failure, error_from_response, parse_error_body
 from openrelay_async.retry import RetryPolicy, decide, may_have_acted, was_done_before
@@ -151,6 +153,10 @@ class Transport:
                 if pool.connector.closed or clock.monotonic() >= deadline:
                     raise cut_short(pool, request, Progress(attempt + 1, deadline, maybe_applied))
                 credential = credential and self.key_source.latest
+        except ConnectionFailed as error:
+            if pool.connector.closed:
+                await let_program_end(error)
+            raise
         finally:
             if not goes_on:
                 pool.leave()
@@ -172,7 +178,7 @@ class Transport:
             else:
                 self.shared.credentials.add(credential)
                 return credential
-            raise problem._with(operation=operation.id, method=operation.http_method, path=operation.path)
+            raise problem._with(**operation.facts())
         return self.key_source.current
 
     async def _replace(self, refused: Credential | None, deadline: float) -> Credential | None:

@@ -107,9 +107,7 @@ def _unsent(
     operation = request.operation
     return (ConnectionFailed if is_closed else kind)(
         "the client was closed" if is_closed else message,
-        operation=operation.id,
-        method=operation.http_method,
-        path=operation.path,
+        **operation.facts(),
         # Not this one; an earlier one may have acted.
         attempts=progress.attempt - 1,
         maybe_applied=progress.maybe_applied,

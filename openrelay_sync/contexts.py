@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -65,40 +66,15 @@ class SyncContext(Generic[T]):
         loop = asyncio.get_running_loop()
         entered: asyncio.Future[T] = loop.create_future()
         self._leave = loop.create_future()
-        self._task = loop.create_task(self._hold(entered, self._leave))
+        self._task = loop.create_task(_hold(self._manager, entered, self._leave))
         self._task.add_done_callback(_look_at)
         if isinstance(self._bridge, LoopThread):  # another bridge is closed by whoever made it
-            self._bridge.hold(self)
+            self._bridge.hold(_Block(self._bridge, self._task, self._leave))
         try:
             return await entered
         except asyncio.CancelledError:
             self._task.cancel()  # whoever cancels this waits for the task by itself, or has no time to
             raise
-
-    async def _hold(
-        self, entered: asyncio.Future[T], leave: asyncio.Future[BaseException | None]
-    ) -> bool | None:
-        try:
-            value = await self._manager.__aenter__()
-        except Exception as failure:
-            if entered.done():  # the caller was interrupted: nobody else will hear of it
-                raise
-            entered.set_exception(failure)
-            return None
-        except asyncio.CancelledError:
-            entered.cancel()  # whoever has cancelled it: the caller must not wait for ever
-            raise
-        if not entered.done():
-            entered.set_result(value)
-        why: BaseException | None
-        try:
-            why = await leave
-        except asyncio.CancelledError as cancelled:
-            why = cancelled
-        # Called, not raised: KeyboardInterrupt raised in a task would end the loop.
-        if why is None:
-            return await self._manager.__aexit__(None, None, None)
-        return await self._manager.__aexit__(type(why), why, why.__traceback__)
 
     async def _end(self, error: BaseException | None) -> bool | None:
         if self._task is None or self._leave is None:
@@ -126,18 +102,6 @@ class SyncContext(Generic[T]):
             self._leave.set_result(why)
         await asyncio.wait([self._task], timeout=limit)
 
-    def break_off(self, owner: object) -> asyncio.Task[bool | None] | None:
-        """Leave it before its client is closed, which could no longer do that; for the loop's thread.
-
-        Returns:
-            The task that ends when it has been left, `None` if it has been, or belongs to another client.
-        """
-        if owner is not self._bridge or self._task is None or self._leave is None or self._task.done():
-            return None
-        if not self._leave.done():
-            self._leave.set_result(BridgeError("the client was closed before the block had ended"))
-        return self._task
-
     def _note_what_is_left(self, error: BaseException) -> None:
         """Add to an error what it would hide: that it was not left, or why that has failed."""
         task = self._task
@@ -155,3 +119,59 @@ def _look_at(task: asyncio.Task[bool | None]) -> None:
     """Retrieve a failure: whoever leaves raises it, or has a note; asyncio need not log it beside that."""
     if not task.cancelled():
         task.exception()
+
+
+class _Block:
+    """What is entered, as far as the loop has to end it.
+
+    The loop keeps it until it has been left, also where nobody else does, so that it is never finalized in
+    the middle; it keeps neither the client nor its thread by that.
+    """
+
+    __slots__ = ("_leave", "_owner", "task")
+
+    def __init__(
+        self,
+        owner: LoopThread,
+        task: asyncio.Task[bool | None],
+        leave: asyncio.Future[BaseException | None],
+    ) -> None:
+        self._owner = weakref.ref(owner)
+        self.task = task
+        self._leave = leave
+
+    def break_off(self, owner: object) -> bool:
+        """Leave it before its client is closed, which could no longer do that; for the loop's thread."""
+        if owner is not self._owner() or self.task.done():
+            return False
+        if not self._leave.done():
+            self._leave.set_result(BridgeError("the client was closed before the block had ended"))
+        return True
+
+
+async def _hold(
+    manager: AbstractAsyncContextManager[T, bool | None],
+    entered: asyncio.Future[T],
+    leave: asyncio.Future[BaseException | None],
+) -> bool | None:
+    try:
+        value = await manager.__aenter__()
+    except Exception as failure:
+        if entered.done():  # the caller was interrupted: nobody else will hear of it
+            raise
+        entered.set_exception(failure)
+        return None
+    except asyncio.CancelledError:
+        entered.cancel()  # whoever has cancelled it: the caller must not wait for ever
+        raise
+    if not entered.done():
+        entered.set_result(value)
+    why: BaseException | None
+    try:
+        why = await leave
+    except asyncio.CancelledError as cancelled:
+        why = cancelled
+    # Called, not raised: KeyboardInterrupt raised in a task would end the loop.
+    if why is None:
+        return await manager.__aexit__(None, None, None)
+    return await manager.__aexit__(type(why), why, why.__traceback__)

@@ -102,8 +102,8 @@ class SyncPagedCall(Generic[T]):
 class SyncDownload:
     """A download that has not been started yet.
 
-    `read()` gives the whole content as bytes (up to the client's `PoolLimits.max_body`), `for` its chunks
-    in constant memory, `save(path)` writes them to a file.
+    `read()` or `bytes(…)` gives the whole content (up to the client's `PoolLimits.max_body`), `for` its
+    chunks in constant memory, `save(path)` writes them to a file.
     """
 
     __slots__ = ("_bridge", "_call")
@@ -125,6 +125,10 @@ class SyncDownload:
             InvalidResponse: it is larger than `PoolLimits.max_body`.
         """
         return self._bridge.run(_await(self._call))
+
+    def __bytes__(self) -> bytes:
+        """Return the whole content, as `read()` does."""
+        return self.read()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the content to `path` and return it; what was there stays until the content is complete."""

@@ -14,6 +14,7 @@ from typing import NoReturn, Self, TypeVar
 
 from openrelay_async.errors import BridgeError
 from openrelay_sync.crossing import Crossing
+from openrelay_sync.runner_interrupt import LOOK_INTERVAL, find_interrupt
 from openrelay_sync.running_loop import CHECK_INTERVAL, Held, RunningLoop
 
 T = TypeVar("T")
@@ -111,7 +112,7 @@ class LoopThread:
         """Run a coroutine in the loop and return its result.
 
         Ctrl-C, and whatever else a signal handler raises, cancels it, gives it two seconds to clean up, and
-        is raised here.
+        is raised here; also inside a coroutine that `asyncio.run` runs, which Ctrl-C only cancels else.
 
         Raises:
             BridgeError: the thread is closed, has died or cannot start, or this is the loop's own thread.
@@ -130,9 +131,14 @@ class LoopThread:
         crossing = Crossing(coroutine, self)
         # All in one frame: a traceback shows it once.
         try:
+            interrupt = find_interrupt()
+            if interrupt is not None:
+                interrupt.raise_if_pending()
             running.submit(crossing)
-            while not crossing.done.acquire(timeout=CHECK_INTERVAL):
+            while not crossing.done.acquire(timeout=CHECK_INTERVAL if interrupt is None else LOOK_INTERVAL):
                 running.look_after(crossing)
+                if interrupt is not None:
+                    interrupt.look()
         except BaseException:
             running.interrupt(crossing)
             raise

@@ -13,7 +13,6 @@ from _thread import get_ident
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
-from weakref import WeakSet
 
 from openrelay_async.errors import BridgeError
 from openrelay_sync.crossing import Crossing
@@ -34,8 +33,11 @@ AnyCrossing = Crossing[Any]
 class Held(Protocol):
     """What goes on in the loop between two calls, such as what a `with` block has entered."""
 
-    def break_off(self, owner: object) -> asyncio.Task[Any] | None:
-        """Begin to end it, if it is the owner's; return the task that ends with it."""
+    task: asyncio.Task[Any]
+    """Ends with it."""
+
+    def break_off(self, owner: object) -> bool:
+        """Begin to end it, if it is the owner's and has not ended; return whether it was."""
         ...
 
 
@@ -62,7 +64,7 @@ class RunningLoop:
         self._is_called = False
         self._is_ending = False
         self._calls: set[AnyCrossing] = set()
-        self._held: WeakSet[Held] = WeakSet()
+        self._held: set[Held] = set()
         started = threading.Event()
         self._thread = threading.Thread(
             target=self._live, args=(started,), name="openrelay-sync", daemon=True
@@ -173,8 +175,9 @@ class RunningLoop:
             crossing.begin(self._loop, self._calls)
 
     def hold(self, held: Held) -> None:
-        """Have something ended in time when its owner is closed."""
+        """Keep something until it has ended, and have it ended in time when its owner is closed."""
         self._held.add(held)
+        held.task.add_done_callback(lambda _: self._held.discard(held))
 
     async def finish(self, owner: object, last: Callable[[], Coroutine[object, object, object]]) -> None:
         """Cancel all calls of an owner, give them and what it holds time to clean up, then run a last one."""
@@ -183,7 +186,7 @@ class RunningLoop:
         for crossing in crossings:
             crossing.cancel("under way when the client was closed")
         tasks = [each.task for each in crossings if each.task is not None]
-        tasks += [task for held in list(self._held) if (task := held.break_off(owner)) is not None]
+        tasks += [held.task for held in list(self._held) if held.break_off(owner)]
         if tasks:
             await asyncio.wait(tasks, timeout=CLEAN_UP_LIMIT)
         await last()

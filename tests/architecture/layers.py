@@ -80,9 +80,10 @@ LAYERS: dict[str, list[str]] = {
         "content_encoding",
         "answer_body",
         "failures",
-        "response_stream",
         "exchange",
         "loop_pool",
+        "program_end",
+        "response_stream",
         "session_request",
         "http_session",
         "client_state",
@@ -150,7 +151,15 @@ LAYERS: dict[str, list[str]] = {
 """Modules of `openrelay_async` from the top down; `""` is the package itself."""
 
 SYNC_LAYERS: dict[str, list[str]] = {
-    "the bridge": ["resource", "daemon_executor", "crossing", "running_loop", "loop_thread", "exit_care"],
+    "the bridge": [
+        "resource",
+        "daemon_executor",
+        "crossing",
+        "running_loop",
+        "runner_interrupt",
+        "loop_thread",
+        "exit_care",
+    ],
     "resources": ["iteration", "contexts", "generated.*"],
     "the client": ["client", "device_login", "leases", ""],
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 import time
@@ -346,3 +347,61 @@ def test_a_block_that_is_cancelled_in_the_loop_as_it_is_entered_does_not_hang(th
     with pytest.raises(BridgeError, match="cancelled"), SyncContext(thread, Cancelled()):
         pass
     assert time.monotonic() - began < 5
+
+
+NEVER_LEFT = {
+    "kept": "lease = make(); lease.__enter__()",
+    "dropped": "make().__enter__()",
+    "on a stack": "stack = contextlib.ExitStack(); stack.enter_context(client); stack.enter_context(make())",
+    "in a thread": (
+        "threading.Thread(target=lambda: make().__enter__()).start()\n"
+        "    while threading.active_count() > 2: time.sleep(0.01)"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", NEVER_LEFT)
+def test_the_interpreter_ends_silently_with_a_lease_that_was_entered_and_never_left(
+    way: str, run_script, emulator: Emulator
+) -> None:
+    """R1.6"""
+    done = run_script(
+        f"""
+    import contextlib, gc, sys, threading, time
+    from openrelay_sync import Client
+
+    def make():
+        return client.vms.lease(name="never-left", gpu_model_id="rtx-4090", ssh_key_ids=[])
+
+    client = Client({emulator.api_key!r}, base_url=sys.argv[1], org_id={emulator.org_id!r})
+    {NEVER_LEFT[way]}
+    gc.collect()
+    print(time.time())
+    """,
+        emulator.url,
+    )
+    ended = time.time()
+    assert (done.code, done.err) == (0, "")
+    assert ended - float(done.out) < 5, "it was held up"
+
+
+def test_a_block_that_nobody_keeps_is_left_when_its_client_is_closed() -> None:
+    """It was finalized in the middle: asyncio complained, and nobody ended what it held."""
+    manager = Manager()
+    with LoopThread() as thread:
+        SyncContext(thread, manager).__enter__()
+        gc.collect()
+    assert manager.left == [BridgeError]
+
+
+def test_a_block_that_is_dropped_together_with_its_client_is_left() -> None:
+    """And does not keep the client's thread."""
+    manager = Manager()
+    thread = LoopThread()
+    SyncContext(thread, manager).__enter__()
+    del thread
+    gc.collect()
+    end = time.monotonic() + 5
+    while not manager.left:
+        assert time.monotonic() < end, "it was not left"
+        time.sleep(0.01)

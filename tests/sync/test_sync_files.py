@@ -32,6 +32,10 @@ def test_a_download_comes_in_chunks(client: Client, file_id: str) -> None:
     assert b"".join(client.files.get_content(file_id)) == CONTENT
 
 
+def test_bytes_of_a_download_are_its_content(client: Client, file_id: str) -> None:
+    assert bytes(client.files.get_content(file_id)) == CONTENT
+
+
 def test_a_download_that_is_left_early_leaves_the_connection_free(emulator: Emulator, file_id: str) -> None:
     """R8.4: with one connection, the next call would wait for ever if the first kept it."""
     limits = PoolLimits(max_connections=1)

@@ -526,6 +526,139 @@ watcher.returncode = 0
     assert float(result.out) < 0.3 + 1.0 + 0.5
 
 
+CALLS_UNDER_WAY = {
+    "attempt": "client.request('GET', '/stall')",
+    "answer": "client.request('GET', '/half')",
+    "backoff": "client.request('GET', '/busy')",
+    "queue": "asyncio.wait([begin(client.request('GET', '/stall')), begin(client.request('GET', '/stall'))])",
+    "pacing": "paced.request('GET', '/stall')",
+    "list": "whole(client.vms.list())",
+    "pages": "loop_over(client.vms.list())",
+    "download": "whole(client.files.get_content('stall'))",
+    "organization": "whole(without_organization.vms.list())",
+    "wait": "client.vms.wait('vm_1', until='stopped')",
+    "wait-all": "client.vms.wait_all(['vm_1', 'vm_2'], until='stopped')",
+    "watch": "loop_over(client.vms.watch())",
+    "gathering": "gathering(client)",
+    "group": "group(client)",
+}
+
+UNDER_WAY = """
+class Stalling(Service):
+    def do_GET(self):
+        if self.path.endswith("/busy"):
+            self.send_response(503)
+            self.send_header("Retry-After", "30")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif self.path.endswith("/half") or "/files/" in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"begun")
+            time.sleep(30)
+        else:
+            if "/vms/vm_" not in self.path:
+                self.path = "/stall"
+            super().do_GET()
+
+server.RequestHandlerClass = Stalling
+
+async def whole(call):
+    return await call
+
+async def loop_over(call):
+    async for _ in call:
+        pass
+
+async def gathering(client):
+    await asyncio.gather(*[client.request("GET", "/stall") for _ in range(3)])
+
+async def group(client):
+    async with asyncio.TaskGroup() as calls:
+        for _ in range(3):
+            calls.create_task(client.request("GET", "/stall"))
+
+tasks = []
+
+def begin(call):
+    tasks.append(asyncio.ensure_future(call))
+    return tasks[-1]
+
+def clients():
+    def make(**options):
+        return AsyncClient(KEY, base_url=url, inference_url=url, **options)
+    return (
+        make(org_id="org_1", limits=PoolLimits(max_connections=1)),
+        make(org_id="org_1", max_requests_per_second=0.01),
+        make(),
+    )
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "goes_on"),
+    # What gathers calls has an error of its own, which asyncio reports as that of any other program.
+    [(call, False) for call in CALLS_UNDER_WAY]
+    + [(call, True) for call in CALLS_UNDER_WAY if call not in {"gathering", "group"}],
+)
+def test_nothing_is_said_of_calls_that_a_block_which_is_left_has_ended(call: str, goes_on: bool):
+    """R1.6: nobody awaits them, as the program ends, or has other things to do."""
+    result = run_program(
+        UNDER_WAY
+        + f"""
+async def main():
+    client, paced, without_organization = clients()
+    async with client, paced, without_organization:
+        if {call == "pacing"}:
+            begin(paced.request("GET", "/stall"))
+        begin({CALLS_UNDER_WAY[call]})
+        await asyncio.sleep(0.3)
+        assert not any(task.done() for task in tasks), tasks
+    if {goes_on}:
+        await asyncio.sleep(0.3)
+        assert all(task.done() for task in tasks), tasks
+asyncio.run(main())
+tasks.clear()
+gc.collect()
+""",
+        options=(),
+        within=20.0,
+    )
+    check_silent(result)
+    assert result.seconds < 1.0 + 0.6 + 1.5
+
+
+def test_who_awaits_a_call_has_the_error_that_its_client_was_closed():
+    """And what a task that goes on after it comes to is reported as ever."""
+    result = run_program(
+        """
+        async def goes_on(client):
+            with contextlib.suppress(errors.ConnectionFailed):
+                await client.request("GET", "/stall")
+            raise LookupError("another thing")
+
+        async def main():
+            async with AsyncClient(KEY, base_url=url) as client:
+                tasks = [asyncio.create_task(client.request("GET", "/stall")) for _ in range(3)]
+                other = asyncio.create_task(goes_on(client))
+                await asyncio.sleep(0.2)
+            began = time.monotonic()
+            for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+                print(type(outcome).__name__, outcome.message, outcome.attempts)
+            assert time.monotonic() - began < 1
+            await asyncio.wait([other])
+            del other
+            gc.collect()
+        asyncio.run(main())
+        """,
+        options=(),
+    )
+    assert (result.code, result.out) == (0, "ConnectionFailed the client was closed 1\n" * 3)
+    assert result.err.count("never retrieved") == 1
+    assert result.err.endswith("LookupError: another thing\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
 def test_a_service_that_is_terminated_finishes_what_runs():
     """SIGTERM as the documentation says: drain, then close; the call that ran has its answer."""
