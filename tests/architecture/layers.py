@@ -165,7 +165,7 @@ SYNC_LAYERS: dict[str, list[str]] = {
 }
 """Modules of `openrelay_sync`, which may import all of `openrelay_async`."""
 
-LONGEST = 355
+LONGEST = 370
 """Lines that a hand-written module may have: about 350, says the design."""
 
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc", "shared_code"}
