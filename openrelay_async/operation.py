@@ -83,15 +83,14 @@ class Operation:
         init=False, repr=False, eq=False, default=Factory(lambda self: name_ids(self.path), takes_self=True)
     )
     """The path parameters' wire names, in order."""
+    takes_org: bool = field(
+        init=False, repr=False, default=Factory(lambda self: "orgId" in self.path_names, takes_self=True)
+    )
+    """Whether the path begins with the organization's id."""
 
     def facts(self) -> OperationFacts:
         """Return what an error or an event says of it: `Event(**operation.facts(), …)`."""
         return {"operation": self.id, "method": self.http_method, "path": self.path}
-
-    @property
-    def takes_org(self) -> bool:
-        """Whether the path begins with the organization's id."""
-        return "orgId" in self.path_names
 
 
 def split_path(template: str) -> tuple[str, ...]:
