@@ -58,17 +58,22 @@ _PAGING = (
     Argument("max_items", "int | None", "None", "Stop after so many items."),
     Argument("prefetch", "bool", "False", "Fetch the next page while the present one is consumed."),
 )
-_TIMEOUT = Argument(
-    "timeout",
-    "float | None",
-    "None",
-    "Limit of the whole call in seconds, retries included; by default the client's.",
+
+
+def _make_timeout(text: str) -> Argument:
+    return Argument("timeout", "float | None", "None", text)
+
+
+_TIMEOUT = _make_timeout("Limit of the whole call in seconds, retries included; by default the client's.")
+_PAGE_TIMEOUT = _make_timeout(
+    "Limit of each page's call in seconds, retries included; by default the client's."
 )
-_PAGE_TIMEOUT = Argument(
-    "timeout",
-    "float | None",
-    "None",
-    "Limit of each page's call in seconds, retries included; by default the client's.",
+_UPLOAD_TIMEOUT = _make_timeout(
+    "Limit of the whole call in seconds, the file included; by default it takes as long as something moves."
+)
+_DOWNLOAD_TIMEOUT = _make_timeout(
+    "Limit of the whole call in seconds, the content included; by default the client's until the content "
+    "begins, which then takes as long as something moves."
 )
 
 
@@ -146,9 +151,15 @@ def _list_keywords(operation: Operation, overrides: Overrides) -> Iterable[Argum
         yield _ORG
     if operation.idempotency_key is not None:
         yield _IDEMPOTENCY_KEY[operation.idempotency_key.place]
-    yield _PAGE_TIMEOUT if operation.answer == "page" else _TIMEOUT
+    yield _choose_timeout(operation)
     if operation.id in overrides.patience:
         yield _PATIENCE
+
+
+def _choose_timeout(operation: Operation) -> Argument:
+    if operation.body_kind == "multipart":
+        return _UPLOAD_TIMEOUT
+    return {"page": _PAGE_TIMEOUT, "download": _DOWNLOAD_TIMEOUT}.get(operation.answer, _TIMEOUT)
 
 
 def _describe(each: Property) -> str | None:

@@ -71,7 +71,8 @@ class Files(Resource):
 
         Args:
             id: file id.
-            timeout: limit of the whole call in seconds, retries included; by default the client's.
+            timeout: limit of the whole call in seconds, the content included; by default the client's
+                until the content begins, which then takes as long as something moves.
 
         Returns:
             The content, to take whole, in chunks, or to save to a file.
@@ -132,7 +133,8 @@ class Files(Resource):
             file: a path, the bytes, or a binary file object; streamed, never read whole.
             purpose: what the file is for. Known: `batch`.
             filename: name of the file at the service; by default the path's or file's own.
-            timeout: limit of the whole call in seconds, retries included; by default the client's.
+            timeout: limit of the whole call in seconds, the file included; by default it takes as long
+                as something moves.
 
         Returns:
             An uploaded file: name, size, purpose.
