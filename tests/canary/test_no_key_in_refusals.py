@@ -53,7 +53,7 @@ RAW_REQUESTS: dict[str, Callable[[str], dict[str, Any]]] = {
     "a body that JSON cannot have": lambda canary: {"json": {"password": canary, "other": object()}},
     "a body of no Unicode": lambda canary: {"json": {"password": f"{canary}\ud800"}},
     "a mapping that fails": lambda canary: {"json": [canary, Unprintable()]},
-    "a parameter that a query cannot have": lambda canary: {"params": {"t": [canary]}},
+    "a parameter that a query cannot have": lambda canary: {"params": {"t": [[canary]]}},
     "a wrong idempotency key": lambda canary: {"idempotency_key": f"{canary} x"},
     "a wrong method": lambda canary: {"method": "TRACE", "headers": {"X-Token": canary}},
     "a wrong timeout": lambda canary: {"timeout": -1, "headers": {"X-Token": canary}, "json": {"p": canary}},
