@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from openrelay_async.upload import FileSource
 
 T = TypeVar("T")
-
-_ONE_REQUEST = nullcontext()
 
 
 @frozen(eq=False, repr=False)
@@ -63,11 +61,14 @@ class ClientCalls:
         timeout: float | None = None,
     ) -> T:
         limit = _check_timeout(timeout)
-        with self._admission(operation, org_id):
-            if operation.takes_org:
-                path, limit = await self._add_organization(operation, path, org_id, limit)
-            request = make_request(operation, path, query, body, idempotency_key)
-            response = await self.transport.send(request, limit)
+        if operation.takes_org:
+            if self._must_ask(operation, org_id):
+                again = partial(self.call, operation, returns, path=path, query=query, body=body)
+                again = partial(again, idempotency_key=idempotency_key)
+                return await self._ask_first(operation, again, limit)
+            path = self._add_organization(path, org_id)
+        request = make_request(operation, path, query, body, idempotency_key)
+        response = await self.transport.send(request, limit)
         return decode_model(self.transport, request, response, returns)
 
     async def call_list(
@@ -81,11 +82,13 @@ class ClientCalls:
         timeout: float | None = None,
     ) -> list[T]:
         limit = _check_timeout(timeout)
-        with self._admission(operation, org_id):
-            if operation.takes_org:
-                path, limit = await self._add_organization(operation, path, org_id, limit)
-            request = make_request(operation, path, query)
-            response = await self.transport.send(request, limit)
+        if operation.takes_org:
+            if self._must_ask(operation, org_id):
+                again = partial(self.call_list, operation, item, path=path, query=query)
+                return await self._ask_first(operation, again, limit)
+            path = self._add_organization(path, org_id)
+        request = make_request(operation, path, query)
+        response = await self.transport.send(request, limit)
         return decode_answer(self.transport, request, response, find_reader(item).read_list)
 
     async def call_nothing(
@@ -99,11 +102,14 @@ class ClientCalls:
         timeout: float | None = None,
     ) -> None:
         limit = _check_timeout(timeout)
-        with self._admission(operation, org_id):
-            if operation.takes_org:
-                path, limit = await self._add_organization(operation, path, org_id, limit)
-            request = attrs.evolve(make_request(operation, path, query, body), expects_nothing=True)
-            response = await self.transport.send(request, limit)
+        if operation.takes_org:
+            if self._must_ask(operation, org_id):
+                again = partial(self.call_nothing, operation, path=path, query=query, body=body)
+                await self._ask_first(operation, again, limit)
+                return
+            path = self._add_organization(path, org_id)
+        request = attrs.evolve(make_request(operation, path, query, body), expects_nothing=True)
+        response = await self.transport.send(request, limit)
         expect_nothing(self.transport, request, response)
 
     async def call_secret_text(
@@ -186,32 +192,45 @@ class ClientCalls:
         ids = path if org_id is None else (org_id, *path)
         for name, value in zip(operation.path_names[-len(ids) :], ids, strict=False):
             encode_path_id(value, name)
-
-        async def fetch(at: str | None) -> Page[T]:
-            all_ids, remaining = path, limit
-            with self._admission(operation, org_id):
-                if operation.takes_org:
-                    all_ids, remaining = await self._add_organization(operation, path, org_id, limit)
-                request = HttpRequest(
-                    operation,
-                    expand_path(operation, all_ids),
-                    query=(*filters, *page_query(operation, page_size, at)),
-                )
-                response = await self.transport.send(request, remaining)
-            return decode_answer(
-                self.transport,
-                request,
-                response,
-                lambda raw: read_page(operation, raw, item, at, page_size),
-            )
-
+        fetch = partial(self._read_page, operation, item, path, filters, page_size)
         return PagedCall(
-            fetch,
+            partial(fetch, org_id=org_id, timeout=limit),
             operation=operation,
             cursor=cursor,
             max_items=max_items,
             prefetch=prefetch,
             admit=self.transport.shared.admit,
+        )
+
+    async def _read_page(
+        self,
+        operation: Operation,
+        item: type[T],
+        path: Sequence[str],
+        filters: tuple[tuple[str, str | Secret], ...],
+        page_size: int | None,
+        cursor: str | None,
+        *,
+        org_id: str | None,
+        timeout: float | None,
+    ) -> Page[T]:
+        """Return the page that a cursor asks for; `None` asks for the first."""
+        if operation.takes_org:
+            if self._must_ask(operation, org_id):
+                again = partial(self._read_page, operation, item, path, filters, page_size, cursor)
+                return await self._ask_first(operation, again, timeout)
+            path = self._add_organization(path, org_id)
+        request = HttpRequest(
+            operation,
+            expand_path(operation, path),
+            query=(*filters, *page_query(operation, page_size, cursor)),
+        )
+        response = await self.transport.send(request, timeout)
+        return decode_answer(
+            self.transport,
+            request,
+            response,
+            lambda raw: read_page(operation, raw, item, cursor, page_size),
         )
 
     async def find_organization(self, org_id: str | None, timeout: float | None = None) -> str:
@@ -230,24 +249,28 @@ class ClientCalls:
         )
         return attrs.evolve(self, transport=transport)
 
-    def _admission(self, operation: Operation, org_id: str | None) -> AbstractContextManager[None]:
-        """Return what keeps a call that first asks for its organization one call for a client that drains."""
-        if operation.takes_org and org_id is None and self.organization.known is None:
-            return self.transport.shared.admit(operation)
-        return _ONE_REQUEST
-
-    async def _add_organization(
-        self, operation: Operation, path: Sequence[str], org_id: str | None, limit: float | None
-    ) -> tuple[Sequence[str], float | None]:
-        """Return the path's ids with the organization in front, and what is left of the time limit."""
+    def _must_ask(self, operation: Operation, org_id: str | None) -> bool:
+        """Return whether the client's organization is needed and not known yet."""
         if org_id is None and operation.org_required:
             # A `None` that slipped in must not end the client's own organization.
             raise TypeError("org_id must be str, not NoneType")
-        if org_id is None:
-            org_id = self.organization.known  # after the first question, nothing is awaited here
-        if org_id is None:
-            org_id, limit = await self._ask_organization(limit)
-        return (org_id, *path), limit
+        return org_id is None and self.organization.known is None
+
+    def _add_organization(self, path: Sequence[str], org_id: str | None) -> Sequence[str]:
+        """Return the path's ids with the organization in front, given or the client's, which is known."""
+        found = self.organization.known if org_id is None else org_id
+        return (found or "", *path)  # an empty one is refused with the path
+
+    async def _ask_first(
+        self, operation: Operation, call: Callable[..., Coroutine[object, object, T]], limit: float | None
+    ) -> T:
+        """Return what a call gives for the client's organization, which is asked for within its time.
+
+        A client that drains meanwhile takes both requests as one call.
+        """
+        with self.transport.shared.admit(operation):
+            org_id, left = await self._ask_organization(limit)
+            return await call(org_id=org_id, timeout=left)
 
     def _ask_organization(self, limit: float | None) -> Coroutine[object, object, tuple[str, float]]:
         return self.organization.find(self.transport.timeout if limit is None else limit)

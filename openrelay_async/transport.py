@@ -106,11 +106,12 @@ class Transport:
                         break
                     remaining = deadline - clock.monotonic()
                     tell_queued(shared.hooks, request, pool.slots.waiting, "connections")
-                    if not await pool.slots.take(shared.session.queue_limit(remaining)):
-                        progress = Progress(attempt, deadline, maybe_applied)
-                        raise miss_place(shared, pool, remaining, request, progress)
-                    if pool.connector.closed or clock.monotonic() >= deadline:
+                    has_place = await pool.slots.take(shared.session.queue_limit(remaining))
+                    if has_place and (pool.connector.closed or clock.monotonic() >= deadline):
                         pool.slots.give_back()
+                        has_place = False
+                    if not has_place:
+                        # Made here, not before: of thousands that wait, few ever need it.
                         progress = Progress(attempt, deadline, maybe_applied)
                         raise miss_place(shared, pool, remaining, request, progress)
                     credential = credential and self.key_source.latest
@@ -123,11 +124,7 @@ class Transport:
                     if 200 <= outcome.status < 300:
                         governor.note()
                         if request.operation.id == "whoami" and credential is not None:
-                            with importing:
-                                from openrelay_async.key_inquiry import note_access
-                            note_access(
-                                credential, outcome, shared.hooks, clock.wall(), self.known_secrets(request)
-                            )
+                            self._note_access(request, credential, outcome)
                         # A stream is under way until its body has ended, and says so itself.
                         goes_on = outcome.stream is not None
                         return outcome
@@ -180,6 +177,13 @@ class Transport:
                 return credential
             raise problem._with(**operation.facts())
         return self.key_source.current
+
+    def _note_access(self, request: HttpRequest, credential: Credential, whoami: HttpResponse) -> None:
+        """Remember what a key may do, for errors that have to say it, and tell if it expires soon."""
+        with importing:
+            from openrelay_async.key_inquiry import note_access
+        shared, known = self.shared, self.known_secrets(request)
+        note_access(credential, whoami, shared.hooks, shared.clock.wall(), known)
 
     async def _replace(self, refused: Credential | None, deadline: float) -> Credential | None:
         """Return the key that took a refused one's place, `None` if none did in time."""
