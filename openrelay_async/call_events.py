@@ -50,9 +50,8 @@ def tell_queued(
     if hooks.on_queue:
         from openrelay_async.hooks import Queued
 
-        operation = request.operation
         queued = Queued(
-            **operation.facts(),
+            **request.operation.facts(),
             waiting=waiting,
             reason=reason,
         )
@@ -63,9 +62,8 @@ def tell_attempt(hooks: Hooks, request: HttpRequest, attempt: int, base_url: str
     if hooks.on_attempt:
         from openrelay_async.hooks import AttemptStarted
 
-        operation = request.operation
         started = AttemptStarted(
-            **operation.facts(),
+            **request.operation.facts(),
             attempt=attempt,
             idempotency_key=request.idempotency_key,
             base_url=base_url,
@@ -89,7 +87,6 @@ def tell_response(
     """
     from openrelay_async.hooks import AttemptEnded
 
-    operation = request.operation
     status: int | None = None
     request_id: str | None = None
     failure: str | None = None
@@ -101,7 +98,7 @@ def tell_response(
     else:
         failure, kind = "given up by the caller", "cancelled"
     ended = AttemptEnded(
-        **operation.facts(),
+        **request.operation.facts(),
         attempt=attempt,
         status=status,
         failure=failure,
@@ -117,9 +114,8 @@ def tell_retry(hooks: Hooks, request: HttpRequest, attempt: int, delay: float, r
     if hooks.on_retry:
         from openrelay_async.hooks import RetryPlanned
 
-        operation = request.operation
         planned = RetryPlanned(
-            **operation.facts(),
+            **request.operation.facts(),
             attempt=attempt,
             delay=delay,
             reason=reason,

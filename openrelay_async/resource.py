@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, overload
 
 from openrelay_async.fork_guard import import_module
 from openrelay_async.operation import Operation
@@ -149,7 +149,7 @@ class HasCalls(Protocol):
     def _calls(self) -> Calls: ...
 
 
-class ResourceAttribute(Generic[R]):
+class LazyResource:
     """A resource of a client, imported and made when it is first used: most programs use two or three."""
 
     def __init__(self, module: str, kind: str) -> None:
@@ -160,6 +160,17 @@ class ResourceAttribute(Generic[R]):
     def __set_name__(self, owner: type[object], name: str) -> None:
         self._name = name
 
+    def _make(self, client: object, *arguments: object) -> Any:
+        """Make the client's resource, of the arguments of its class."""
+        resource = getattr(import_module(self.module), self.kind)(*arguments)
+        # From now on the instance's own attribute is found before this descriptor.
+        vars(client)[self._name] = resource
+        return resource
+
+
+class ResourceAttribute(LazyResource, Generic[R]):
+    """A resource of the async client."""
+
     @overload
     def __get__(self, client: None, owner: type[object]) -> Self: ...
     @overload
@@ -167,8 +178,5 @@ class ResourceAttribute(Generic[R]):
     def __get__(self, client: HasCalls | None, owner: type[object]) -> R | Self:
         if client is None:
             return self
-        kind: type[R] = getattr(import_module(self.module), self.kind)
-        resource = kind(client._calls)
-        # From now on the instance's own attribute is found before this descriptor.
-        client.__dict__[self._name] = resource
+        resource: R = self._make(client, client._calls)
         return resource

@@ -104,8 +104,7 @@ def rotation_error(
     """Return the error of a rotation with what its cause knows of the failed call."""
     error = RotationError(message)
     if cause is not None:
-        names = set(OpenRelayError.FIELDS) - {"maybe_applied"}
-        error._with(**{name: getattr(cause, name) for name in names})
+        error._with_facts_of(cause)._with(maybe_applied=False)
     return error._with(rotation=rotation)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
-from openrelay_async.fork_guard import import_module
+from openrelay_async.resource import LazyResource
 
 R = TypeVar("R")
 S = TypeVar("S", bound="SyncResource[Any]")
@@ -42,16 +42,8 @@ class HasBridge(Protocol):
     def _bridge(self) -> Bridge: ...
 
 
-class SyncResourceAttribute(Generic[S]):
-    """A resource of a client, imported and made when it is first used: most programs use two or three."""
-
-    def __init__(self, module: str, kind: str) -> None:
-        """Take the name of the resource's class, and of the module that has it."""
-        self.module = module
-        self.kind = kind
-
-    def __set_name__(self, owner: type[object], name: str) -> None:
-        self._name = name
+class SyncResourceAttribute(LazyResource, Generic[S]):
+    """A resource of the sync client."""
 
     @overload
     def __get__(self, client: None, owner: type[object]) -> Self: ...
@@ -61,8 +53,5 @@ class SyncResourceAttribute(Generic[S]):
         if client is None:
             return self
         behind = getattr(client._async_client, self._name)
-        kind: type[S] = getattr(import_module(self.module), self.kind)
-        resource = kind(client._bridge, behind)
-        # From now on the instance's own attribute is found before this descriptor.
-        client.__dict__[self._name] = resource
+        resource: S = self._make(client, client._bridge, behind)
         return resource
