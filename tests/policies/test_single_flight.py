@@ -141,19 +141,18 @@ async def test_an_error_that_nobody_waits_for_any_more_is_silent():
 
 def test_each_loop_asks_for_itself():
     flight = SingleFlight[int]()
-    asked: list[int] = []
+    all_ask = threading.Barrier(3)
+    answers: list[int] = []
 
     async def ask() -> int:
-        asked.append(threading.get_ident())
-        await asyncio.sleep(0.01)
-        return len(asked)
+        return all_ask.wait(5)  # passes only while three questions are under way
 
-    threads = [threading.Thread(target=lambda: asyncio.run(flight.run(ask))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: answers.append(asyncio.run(flight.run(ask)))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
-    assert len(set(asked)) == 3
+        thread.join(10)
+    assert sorted(answers) == [0, 1, 2]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
