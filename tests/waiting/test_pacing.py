@@ -37,7 +37,7 @@ async def test_callers_share_what_a_limited_server_takes(names_limit, callers, c
     connections for that to be as small a part as it is of the requirement's 5,000.
     """
     finished: list[float] = []
-    connections = PoolLimits(max_connections=callers // 10 if not names_limit else 20)
+    connections = PoolLimits(max_connections=callers // 20)
     async with (
         limiting(limit, names_limit=names_limit) as server,
         make_client(server, limits=connections) as client,
