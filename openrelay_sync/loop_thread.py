@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import weakref
@@ -14,7 +15,7 @@ from typing import NoReturn, Self, TypeVar
 
 from openrelay_async.errors import BridgeError
 from openrelay_sync.crossing import Crossing
-from openrelay_sync.runner_interrupt import LOOK_INTERVAL, find_interrupt
+from openrelay_sync.runner_interrupt import find_runner_handler, raise_if_pending
 from openrelay_sync.running_loop import CHECK_INTERVAL, Held, RunningLoop
 
 T = TypeVar("T")
@@ -129,19 +130,21 @@ class LoopThread:
             coroutine.close()
             raise _misplaced(running)
         crossing = Crossing(coroutine, self)
+        handler = find_runner_handler()
         # All in one frame: a traceback shows it once.
         try:
-            interrupt = find_interrupt()
-            if interrupt is not None:
-                interrupt.raise_if_pending()
+            if handler is not None:
+                raise_if_pending(handler)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             running.submit(crossing)
-            while not crossing.done.acquire(timeout=CHECK_INTERVAL if interrupt is None else LOOK_INTERVAL):
+            while not crossing.done.acquire(timeout=CHECK_INTERVAL):
                 running.look_after(crossing)
-                if interrupt is not None:
-                    interrupt.look()
         except BaseException:
             running.interrupt(crossing)
             raise
+        finally:
+            if handler is not None:
+                signal.signal(signal.SIGINT, handler)
         if crossing.error is None:
             return crossing.result
         try:

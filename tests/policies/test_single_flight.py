@@ -147,7 +147,10 @@ def test_each_loop_asks_for_itself():
     async def ask() -> int:
         return all_ask.wait(5)  # passes only while three questions are under way
 
-    threads = [threading.Thread(target=lambda: answers.append(asyncio.run(flight.run(ask)))) for _ in range(3)]
+    def run() -> None:
+        answers.append(asyncio.run(flight.run(ask)))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import signal
 import threading
 
 import pytest
 
+from openrelay_async import errors
 from openrelay_async.emulator import Emulator
 from openrelay_sync import Client
-from openrelay_sync.runner_interrupt import find_interrupt
+from openrelay_sync.runner_interrupt import find_runner_handler
 from openrelay_sync.running_loop import RunningLoop
 
 RUNNERS = ["asyncio", "uvloop"]
@@ -104,7 +105,7 @@ def test_ctrl_c_ends_a_request_and_the_client_works_after_it(runner, run_script,
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_ctrl_c_ends_a_row_of_short_calls(runner, run_script, vm_server) -> None:
-    """None of them lasts until the first look: it may strike in any, or between two."""
+    """It may strike in any, or between two."""
     done = run_script(
         _prelude(runner)
         + """
@@ -126,7 +127,7 @@ def test_ctrl_c_ends_a_row_of_short_calls(runner, run_script, vm_server) -> None
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_ctrl_c_ends_a_call_in_a_task_beside_the_main_one(runner, run_script) -> None:
-    """It cancels the main task, not the one that makes the call."""
+    """It would cancel the main task, not the one that makes the call."""
     done = run_script(
         _prelude(runner)
         + """
@@ -148,23 +149,57 @@ def test_ctrl_c_ends_a_call_in_a_task_beside_the_main_one(runner, run_script) ->
     assert (done.code, done.out) == (0, "cleaned up\ninterrupted\n")
 
 
-def test_a_coroutine_that_was_interrupted_can_clean_up_with_further_calls(run_script, vm_server) -> None:
-    """The interruption has been raised, so it is over: it ends neither the next call nor an await."""
-    awaits = sys.version_info >= (3, 13)  # before, a cancellation could not be taken back
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("place", ["task group", "callback"])
+def test_ctrl_c_strikes_a_call_wherever_in_the_loop_it_is_made(place, runner, run_script) -> None:
+    """From its first moment, also where there is no task."""
     done = run_script(
-        _prelude("asyncio")
-        + f"""
+        _prelude(runner)
+        + """
+    def call():
+        async def strike():
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(60)
+        thread.run(strike())
+
+    async def main():
+        if PLACE == "callback":
+            asyncio.get_running_loop().call_soon(call)
+            await asyncio.sleep(60)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(call_in_task())
+
+    async def call_in_task():
+        call()
+
+    with LoopThread() as thread:
+        began = time.monotonic()
+        run(main())
+        assert time.monotonic() - began < 5, "it took too long"
+    """.replace("PLACE", repr(place))
+    )
+    assert (done.code, done.out) == (0, "interrupted\n")
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_coroutine_that_was_interrupted_can_clean_up_with_calls_and_awaits(
+    runner, run_script, vm_server
+) -> None:
+    """The interruption has been raised, so it is over: it ends neither the next call nor an await."""
+    done = run_script(
+        _prelude(runner)
+        + """
     begun = threading.Event()
 
     async def main():
         try:
             client._bridge.run(hang(begun))
         finally:
+            await asyncio.sleep(0.01)
             client._bridge.run(asyncio.sleep(0.2))
             print(client.vms.get("vm_1").id)
-            if {awaits}:
-                await asyncio.sleep(0.01)
-                print("awaited")
+            await asyncio.sleep(0.01)
+            print("awaited")
 
     with Client(base_url=sys.argv[1]) as client:
         client.vms.get("vm_1")
@@ -173,8 +208,7 @@ def test_a_coroutine_that_was_interrupted_can_clean_up_with_further_calls(run_sc
     """,
         vm_server.url,
     )
-    awaited = "awaited\n" if awaits else ""
-    assert (done.code, done.out, done.err) == (0, f"cleaned up\nvm_1\n{awaited}interrupted\n", "")
+    assert (done.code, done.out, done.err) == (0, "cleaned up\nvm_1\nawaited\ninterrupted\n", "")
 
 
 def test_a_call_in_the_clean_up_of_a_coroutine_that_ctrl_c_has_cancelled_goes_on(run_script) -> None:
@@ -222,17 +256,35 @@ def test_ctrl_c_that_the_program_handles_by_itself_is_left_to_it(run_script) -> 
     assert (done.code, done.out, done.err) == (0, "heard\nnot interrupted\n", "")
 
 
-def test_nothing_is_looked_for_where_ctrl_c_is_raised_anyway() -> None:
+def test_ctrl_c_is_left_as_it_is_where_it_is_raised_anyway() -> None:
     """Outside of a loop, and in all threads but the main one, a call costs no more than before."""
-    found: list[object] = [find_interrupt()]
+    found: list[object] = [find_runner_handler()]
 
     async def look() -> None:
-        found.append(find_interrupt())
+        found.append(find_runner_handler())
 
     thread = threading.Thread(target=lambda: asyncio.run(look()))
     thread.start()
     thread.join()
     assert found == [None, None]
+
+
+def test_after_a_call_ctrl_c_is_the_runners_again(client: Client) -> None:
+    async def make_calls() -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        assert handler is find_runner_handler()
+        seen = []
+
+        async def look() -> None:
+            seen.append(signal.getsignal(signal.SIGINT))
+
+        client._bridge.run(look())
+        with pytest.raises(errors.NotFound):
+            client.vms.get("vm_missing")
+        assert seen == [signal.default_int_handler]
+        assert signal.getsignal(signal.SIGINT) is handler
+
+    asyncio.run(make_calls())
 
 
 def test_a_call_that_ends_soon_is_not_looked_after(
@@ -247,7 +299,7 @@ def test_a_call_that_ends_soon_is_not_looked_after(
         looks += 1
 
     async def make_calls() -> None:
-        assert find_interrupt() is not None
+        assert find_runner_handler() is not None
         for _ in range(50):
             client._bridge.run(asyncio.sleep(0))
 
