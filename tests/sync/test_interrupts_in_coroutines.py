@@ -66,7 +66,7 @@ def test_ctrl_c_ends_a_call_and_its_clean_up_is_waited_for(runner, run_script) -
         try:
             thread.run(hang(begun, clean_up=0.3))
         except KeyboardInterrupt:
-            assert time.monotonic() - struck < 1.5, "it took too long"
+            assert time.monotonic() - struck < 4, "it took too long"
             raise
 
     with LoopThread() as thread:
@@ -96,7 +96,7 @@ def test_ctrl_c_ends_a_request_and_the_client_works_after_it(runner, run_script,
             seen.now = False
             strike_when(lambda: seen.now)
             run(main())
-            assert time.monotonic() - struck < 1, "it took too long"
+            assert time.monotonic() - struck < 4, "it took too long"
     """,
         silent_server.url,
     )
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_a_row_of_short_calls(runner, run_script, vm_server) -> None
     with Client(base_url=sys.argv[1]) as client:
         strike_when(begun.is_set)
         run(main())
-        assert time.monotonic() - struck < 1, "it took too long"
+        assert time.monotonic() - struck < 4, "it took too long"
     """,
         vm_server.url,
     )
@@ -143,7 +143,7 @@ def test_ctrl_c_ends_a_call_in_a_task_beside_the_main_one(runner, run_script) ->
     with LoopThread() as thread:
         strike_when(begun.is_set)
         run(main())
-        assert time.monotonic() - struck < 1, "it took too long"
+        assert time.monotonic() - struck < 4, "it took too long"
     """
     )
     assert (done.code, done.out) == (0, "cleaned up\ninterrupted\n")

@@ -137,7 +137,7 @@ def test_closing_ends_the_calls_of_other_threads(emulator: Emulator) -> None:
         thread.close()
         errors = [call.exception(5) for call in calls]
     assert {type(error) for error in errors} == {BridgeError}
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
 
 
 def test_closing_one_of_two_clients_leaves_the_calls_of_the_other_alone(thread: LoopThread) -> None:

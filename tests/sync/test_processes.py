@@ -246,7 +246,7 @@ def test_a_call_from_atexit_works_or_raises_at_once(registered, used, run_script
             print(client.vms.get("vm_1").id)
         except errors.BridgeError:
             print("refused")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
 
     client = Client(base_url=sys.argv[1])
     if {registered == "before"}:

@@ -594,7 +594,7 @@ async def test_closing_a_client_ends_the_calls_under_way_without_another_attempt
         assert caught.value.maybe_applied
         with pytest.raises(errors.ConnectionFailed, match="the client was closed"):
             await read
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 4
     assert watcher.names().count("attempt") == 2
 
 

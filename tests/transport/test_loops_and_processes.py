@@ -645,7 +645,7 @@ def test_who_awaits_a_call_has_the_error_that_its_client_was_closed():
             began = time.monotonic()
             for outcome in await asyncio.gather(*tasks, return_exceptions=True):
                 print(type(outcome).__name__, outcome.message, outcome.attempts)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 4
             await asyncio.wait([other])
             del other
             gc.collect()

@@ -366,4 +366,4 @@ async def test_a_key_provider_that_stalls_does_not_outlast_the_deadline():
         began = time.monotonic()
         with pytest.raises(errors.Unauthenticated):
             await client.vms.get("vm_1")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 4

@@ -137,12 +137,12 @@ async def test_waiting_for_a_turn_is_visible_to_hooks():
 
 
 async def test_a_turn_that_does_not_come_in_time_is_a_local_error():
-    async with limiting(1000) as server, make_client(server, max_requests_per_second=1) as client:
+    async with limiting(1000) as server, make_client(server, max_requests_per_second=0.1) as client:
         await client.vms.get("vm_1")
         began = time.monotonic()
         with pytest.raises(errors.LocalQueueTimeout, match="limits the rate"):
             await client.vms.get("vm_1", timeout=0.1)
-        assert time.monotonic() - began < 0.6
+        assert time.monotonic() - began < 5
         assert len(server.answers) == 1
 
 
@@ -154,7 +154,7 @@ async def test_callers_that_give_up_do_not_hold_up_the_others():
             call.cancel()
         began = time.monotonic()
         await calls[-1]
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
         await asyncio.gather(*calls, return_exceptions=True)
 
 
