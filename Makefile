@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 TESTS  ?= tests
 EXTRA  ?= dev
+MODE   ?= -X dev
 
 .PHONY: demo test check generate bench bench-quick clean
 .DEFAULT_GOAL := test
@@ -18,7 +19,7 @@ demo: $(STAMP)         ## the product's authentication page, lived against the e
 	$(BIN)/python -m openrelay_async.demo
 
 test: $(STAMP)         ## the whole suite, on both cores
-	$(BIN)/python -X dev -m pytest -q -n 2 --dist worksteal $(TESTS)
+	$(BIN)/python $(MODE) -m pytest -q -n 2 --dist worksteal $(TESTS)
 
 check: $(STAMP)        ## lint, types, layers, and: is the generated code up to date?
 	$(BIN)/ruff check .

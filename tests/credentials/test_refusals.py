@@ -86,7 +86,7 @@ async def test_the_question_after_a_403_stays_within_the_deadline(keys: KeyServe
 
     async def answer(request: web.Request) -> web.Response:
         if request.path == "/v1/whoami":
-            await asyncio.sleep(10)
+            await asyncio.sleep(3)
         return web.json_response({"error": "no", "code": "FORBIDDEN"}, status=403)
 
     keys.answer = answer
@@ -94,7 +94,7 @@ async def test_the_question_after_a_403_stays_within_the_deadline(keys: KeyServe
         began = time.monotonic()
         with pytest.raises(PermissionDenied, match="vms:read") as caught:
             await client.vms.get("vm_1")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 2.5
     assert caught.value.granted == ()
 
 
