@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator
 from operator import itemgetter, length_hint
-from typing import Generic, TypeVar
-
-from attrs import field, frozen
+from typing import Generic, NamedTuple, TypeVar
 
 from openrelay_async.config import check_integer
 from openrelay_async.errors import OpenRelayError
@@ -16,12 +14,11 @@ T = TypeVar("T")
 V = TypeVar("V")
 
 
-@frozen
-class BulkResult(Generic[T]):
+class BulkResult(NamedTuple, Generic[T]):
     """What became of each call, by its position in what was given, and in that order."""
 
-    results: dict[int, T] = field(factory=dict[int, T])
-    errors: dict[int, Exception] = field(factory=dict[int, Exception])
+    results: dict[int, T]
+    errors: dict[int, Exception]
 
     def raise_first(self) -> None:
         """Raise the error of the first call that failed, if one did."""
@@ -34,7 +31,7 @@ async def bulk(calls: Iterable[Awaitable[T]], *, limit: int = 100) -> BulkResult
 
     `calls` is read as calls end, so a generator of a million takes no more memory than its results:
 
-        await bulk((client.vms.get(id) for id in ids), limit=200)
+        results, errors = await bulk((client.vms.get(id) for id in ids), limit=200)
 
     Cancelling it cancels the calls that run; those not begun are not sent.
 
@@ -50,7 +47,7 @@ async def bulk(calls: Iterable[Awaitable[T]], *, limit: int = 100) -> BulkResult
         Exception: what reading `calls` raises; what a call raises is in `errors`.
     """
     check_integer("limit", limit, minimum=1)
-    outcome: BulkResult[T] = BulkResult()
+    outcome: BulkResult[T] = BulkResult({}, {})
     upcoming = enumerate(calls)
     count = min(limit, length_hint(calls, limit))
     workers = [asyncio.ensure_future(_work(upcoming, outcome)) for _ in range(count)]

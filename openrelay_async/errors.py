@@ -88,15 +88,17 @@ class OpenRelayError(Exception):
             "may have been applied" if self.maybe_applied else "",
         ]
         # A raw request's path is its caller's: however long, the facts after it have their place.
-        where = " ".join(part for part in (self.operation, self.method, _shorten(self.path)) if part)
+        path = _cut(self.path or "", _LONGEST_PATH)
+        where = " ".join(part for part in (self.operation, self.method, path) if part)
         head = ": ".join(part for part in (where, answer) if part)
         tail = "; ".join(fact for fact in facts if fact)
         tail = f" ({tail})" if tail else ""
-        message = " ".join(self.message.split())
-        room = LONGEST_LINE - len(head) - len(tail) - 2
-        if len(message) > room:
-            message = message[: max(room - 1, 0)] + "…"
-        return (": ".join(part for part in (head, message) if part) + tail)[:LONGEST_LINE]
+        said = self._say(LONGEST_LINE - len(head) - len(tail) - 2)
+        return (": ".join(part for part in (head, said) if part) + tail)[:LONGEST_LINE]
+
+    def _say(self, room: int = LONGEST_LINE) -> str:
+        """Return what went wrong, in one line of so many characters."""
+        return _cut(" ".join(self.message.split()), room)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -116,8 +118,8 @@ class OpenRelayError(Exception):
         return self
 
 
-def _shorten(path: str | None) -> str | None:
-    return path if path is None or len(path) <= _LONGEST_PATH else f"{path[: _LONGEST_PATH - 1]}…"
+def _cut(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: max(room - 1, 0)]}…"
 
 
 def _rebuild(kind: type[OpenRelayError], message: str, fields: dict[str, object]) -> OpenRelayError:
@@ -141,7 +143,21 @@ class LocalQueueTimeout(ConnectionFailed, TimeoutError):
 
 
 class ApiError(OpenRelayError):
-    """The service answered with an error."""
+    """The service answered with an error; `message` has the service's words.
+
+    Attributes:
+        explanation: what the library adds to them, such as which key was refused, or which scope it lacks.
+    """
+
+    FIELDS: ClassVar[tuple[str, ...]] = (*OpenRelayError.FIELDS, "explanation")
+    explanation: str = ""
+
+    def _say(self, room: int = LONGEST_LINE) -> str:
+        if not self.explanation:
+            return super()._say(room)
+        # The service's words give way: they may be any, and the explanation is what a reader needs.
+        said = super()._say(room - len(self.explanation) - 2)
+        return _cut("; ".join(part for part in (said, self.explanation) if part), room)
 
 
 class BadRequest(ApiError):

@@ -268,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         asyncio.run(interrupts.guard(run(options, interrupts)))
         sys.stdout.flush()
     except ConfigurationError as error:
-        _note(f"error: {error.message}")
+        _note(f"error: {error._say()}")
         status = 2
     except OpenRelayError as error:
         _note(f"error: {error}")

@@ -8,7 +8,7 @@ from openrelay_async.errors import PermissionDenied, Unauthenticated
 from openrelay_async.key_access import KeyAccess
 from openrelay_async.messages import HttpRequest
 from openrelay_async.operation import Operation
-from openrelay_async.redaction import LONGEST_TEXT, Secret
+from openrelay_async.redaction import Secret
 from openrelay_async.scope_rules import SESSION_ONLY, allows, describe_needs
 
 _LONGEST_REASON = 400
@@ -29,7 +29,7 @@ def explain_unauthenticated(error: Unauthenticated, operation: Operation, key: S
         reason = SESSION_ONLY
     else:
         reason = f"the key {key} {_WHY_REFUSED.get(error.code or '', 'was refused')}"
-    _add(error, reason)
+    _explain(error, reason)
 
 
 def explain_forbidden(error: PermissionDenied, request: HttpRequest, access: KeyAccess | None) -> None:
@@ -45,13 +45,13 @@ def explain_forbidden(error: PermissionDenied, request: HttpRequest, access: Key
         granted=() if access is None else access.scopes,
     )
     if operation.session_only and (access is None or access.is_key):
-        _add(error, SESSION_ONLY)
+        _explain(error, SESSION_ONLY)
         return
     wanted_org = _organization_of(request)
     if access is not None and wanted_org is not None and access.organization_id not in (None, wanted_org):
-        _add(error, f"{_who(access)} belongs to organization {access.organization_id}, not {wanted_org}")
+        _explain(error, f"{_who(access)} belongs to organization {access.organization_id}, not {wanted_org}")
         return
-    _add(error, "; ".join(part for part in (_needs(error, access), _has(access)) if part))
+    _explain(error, "; ".join(part for part in (_needs(error, access), _has(access)) if part))
 
 
 def _needs(error: PermissionDenied, access: KeyAccess | None) -> str:
@@ -78,10 +78,6 @@ def _organization_of(request: HttpRequest) -> str | None:
     return None
 
 
-def _add(error: Unauthenticated | PermissionDenied, reason: str) -> None:
-    if not reason or reason in error.message:
-        return
-    # The service's words give way: they may be any, and the reason is what a reader needs.
-    reason = reason[:_LONGEST_REASON]
-    said = error.message[: LONGEST_TEXT - len(reason) - 2]
-    error._with(message=f"{said}; {reason}" if said else reason)
+def _explain(error: Unauthenticated | PermissionDenied, reason: str) -> None:
+    if reason not in error.message:
+        error._with(explanation=reason[:_LONGEST_REASON])

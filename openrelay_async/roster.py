@@ -231,7 +231,7 @@ class Roster(Generic[R]):
             entry.failures += 1
             for waiter in entry.waiters:
                 if entry.failures > waiter.options.max_failures:
-                    message = f"{entry.failures} polls in a row failed, the last with: {error.message}"
+                    message = f"{entry.failures} polls in a row failed, the last with: {error._say()}"
                     self._fail(waiter, WaitError(message), now, _copy(error))
 
     def next_deadline(self) -> float:

@@ -117,7 +117,7 @@ def stopped_error(cause: OpenRelayError | OSError, became: str, rotation: Rotati
     """
     step = "create" if rotation is None else rotation.step
     if isinstance(cause, OpenRelayError):
-        return rotation_error(f"stopped at step {step}: {cause.message}; {became}", rotation, cause)
+        return rotation_error(f"stopped at step {step}: {cause._say()}; {became}", rotation, cause)
     return rotation_error(f"stopped at step {step}: the journal: {cause.strerror}; {became}", rotation)
 
 

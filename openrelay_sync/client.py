@@ -253,8 +253,7 @@ class Client(ClientResources):
 
         `make_calls` gets the client behind this one, and gives the calls as they are begun:
 
-            done = client.bulk(lambda each: (each.vms.get(id) for id in ids), limit=200)
-            done.results, done.errors       # by position
+            results, errors = client.bulk(lambda each: (each.vms.get(id) for id in ids), limit=200)
 
         It runs in the loop's thread, so nothing in it may block or use the sync client. Ctrl-C cancels the
         calls that run; those not begun are not sent.

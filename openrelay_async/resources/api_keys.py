@@ -151,4 +151,4 @@ async def _prepare(
         raise
     except OpenRelayError as error:
         cause = error
-    raise rotation_error(f"did not begin: {cause.message}; nothing was changed", None, cause) from None
+    raise rotation_error(f"did not begin: {cause._say()}; nothing was changed", None, cause) from None

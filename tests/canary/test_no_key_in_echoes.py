@@ -110,7 +110,8 @@ async def test_the_message_of_a_403_keeps_its_limit_with_what_whoami_told(server
     async with AsyncClient(KEY, base_url=server.url, org_id="o", retry=ONCE) as client:
         error = await error_of(client.vms.get("vm_1"))
     assert len(error.message) <= 500
-    assert "it needs the scope vms:read" in error.message
+    assert "it needs the scope vms:read" in error.explanation
+    assert error.explanation in str(error)
     assert error.message.startswith("xxx")
 
 

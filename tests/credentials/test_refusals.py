@@ -17,6 +17,7 @@ from aiohttp import web
 from openrelay_async import AsyncClient, Secret
 from openrelay_async.emulator import Emulator, Fault, TurnedClock
 from openrelay_async.errors import (
+    ApiError,
     BadRequest,
     InvalidResponse,
     PermissionDenied,
@@ -172,7 +173,22 @@ async def test_a_call_that_sends_no_key_by_nature_is_not_told_to_have_one(keys: 
     async with AsyncClient(base_url=keys.url) as client:
         with pytest.raises(Unauthenticated) as caught:
             await client.account.start_device_login()
-    assert "key" not in caught.value.message.replace("unknown API key", "")
+    assert "key" not in str(caught.value).replace("unknown API key", "")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_the_message_is_the_services_and_the_explanation_is_ours(keys: KeyServer, status: int) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"error": "no"}, status=status)
+
+    keys.good, keys.answer = {KEY}, answer
+    async with AsyncClient(KEY, base_url=keys.url) as client:
+        with pytest.raises(ApiError) as caught:
+            await client.vms.get("vm_1")
+    error = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own
+    assert error.message == "no"
+    assert error.explanation
+    assert f"no; {error.explanation}" in str(error)
 
 
 @pytest.mark.parametrize(

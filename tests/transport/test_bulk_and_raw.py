@@ -123,7 +123,8 @@ async def test_lists_can_be_run_in_bulk_too():
 
 
 async def test_nothing_to_do_is_done():
-    assert await bulk([]) == BulkResult()
+    results, errors_of_none = await bulk([])
+    assert (results, errors_of_none) == ({}, {})
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, True, "5"])
