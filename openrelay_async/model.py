@@ -24,13 +24,15 @@ from openrelay_async.structuring import (
     StructureError,
     structure,
 )
-from openrelay_async.unset import UNSET
+from openrelay_async.unset import UNSET, AbsentList, AbsentMap, is_absent
 from openrelay_async.wire import encode_date, encode_time
 
 C = TypeVar("C", bound=type)
 
 _EMPTY: Final[Mapping[object, Callable[[], object]]] = {"list": list, "map": dict}
 """What makes the empty value of a kind, such as `("list", "string")`."""
+_ABSENT: Final[Mapping[object, Callable[[], object]]] = {"list": AbsentList, "map": AbsentMap}
+"""The same for models that requests hold too: a list that an answer lacked is not sent back."""
 
 if TYPE_CHECKING:
     # Type checkers shall see attrs' own decorator, which they know: constructors, `attrs.evolve`, freezing.
@@ -60,10 +62,10 @@ def _make_reader(model: type[Any]) -> Reader[Any]:
 
 def _default_of(model: type[Any], field: WireField) -> Callable[[], object]:
     """Return what gives a field's value where it is absent or null."""
-    attribute, _, kind, _, _ = field
+    attribute, _, kind, required, _ = field
     default = model.field_defaults.get(attribute)
     if default is not UNSET and kind[0] in _EMPTY:
-        return _EMPTY[kind[0]]
+        return (_ABSENT if model.is_argument and not required else _EMPTY)[kind[0]]
     return lambda: default
 
 
@@ -127,7 +129,7 @@ class ApiModel:
         wire: dict[str, object] = {}
         for attribute, name, kind, required, nullable in self.wire_fields:
             value = getattr(self, attribute)
-            if value is UNSET:
+            if is_absent(value):
                 continue
             # In an answer, these are what absent fields become; in a request they were given.
             is_received = not required and self.field_defaults.get(attribute) is not UNSET

@@ -19,7 +19,7 @@ import attrs
 
 from openrelay_async.model_classes import Kind, WireField, find_model
 from openrelay_async.redaction import Secret
-from openrelay_async.unset import UNSET
+from openrelay_async.unset import UNSET, is_absent
 
 Encoder = Callable[[object, str], object]
 Field = tuple[str, Encoder, object]
@@ -258,10 +258,9 @@ def _encode_model(model: WireModel, name: str) -> dict[str, object]:
     encoded: dict[str, object] = {}
     for attribute, wire_name, kind, required, _ in model.wire_fields:
         value = getattr(model, attribute)
-        is_absent = value is UNSET
-        if value is None and defaults[attribute] is None:
-            is_absent = True  # a model that answers have too: what they leave out is `None` there
-        if is_absent and not required:
+        # In a model that answers have too, what they leave out is `None`, or an absent list.
+        is_left_out = is_absent(value) or (value is None and defaults[attribute] is None)
+        if is_left_out and not required:
             continue
         encoded[wire_name] = _encoder_of(kind, type(model))(value, f"{name}.{attribute}")
     extra = getattr(model, "extra", {})

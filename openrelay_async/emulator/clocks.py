@@ -39,6 +39,16 @@ def waits_by_itself(clock: Clock) -> bool:
     return isinstance(clock, TurnedClock | SystemClock)
 
 
+def gone_by_itself(clock: Clock) -> float:
+    """Return how far a clock has gone without being turned, in its seconds; only differences mean something.
+
+    One that is turned by hand stands still, and somebody else's is taken for one.
+    """
+    if isinstance(clock, FastClock):
+        return clock.gone_by_itself
+    return clock.wall() if isinstance(clock, SystemClock) else 0.0
+
+
 class TurnedClock:
     """A clock that stands still until it is turned: `clock.advance(1800)`.
 
@@ -145,6 +155,11 @@ class FastClock:
 
     def wall(self) -> float:
         return min(self._wall + self.monotonic(), LATEST)
+
+    @property
+    def gone_by_itself(self) -> float:
+        """How far it has gone as `inner` did, without its own turns."""
+        return gone_by_itself(self._inner) * self._speed
 
     @property
     def waits_by_itself(self) -> bool:

@@ -15,7 +15,7 @@ from openrelay_async.clock import Clock
 from openrelay_async.emulator.areas.billing.enforcement import BillingWatch
 from openrelay_async.emulator.areas.webhooks.dispatch import Parcel, fan_out, list_parcels, record_attempt
 from openrelay_async.emulator.areas.webhooks.storage import next_delivery_due
-from openrelay_async.emulator.clocks import waits_by_itself
+from openrelay_async.emulator.clocks import gone_by_itself, waits_by_itself
 from openrelay_async.emulator.events import next_event_due
 from openrelay_async.emulator.storage import Database
 
@@ -35,6 +35,8 @@ class Courier:
         self._database = database
         self._clock = clock
         self._watch = watch
+        self._settled = clock.wall(), gone_by_itself(clock)
+        """When there was last nothing due, by the clock and by how far it had gone by itself."""
         self._news = asyncio.Event()
         self._busy = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -97,17 +99,24 @@ class Courier:
     async def _deliver_due(self) -> bool:
         """Attempt what is due; was there anything?"""
         async with self._busy:
-            now = self._clock.wall()
+            now, gone = self._clock.wall(), gone_by_itself(self._clock)
             self._watch.catch_up(now)
             due = next_event_due(self._database)
             if due is not None and due <= now:
                 with self._database.transaction():
                     fan_out(self._database, now)
             parcels = list_parcels(self._database, now, _AT_ONCE)
-            await asyncio.gather(*(self._attempt(parcel) for parcel in parcels))
-            return bool(parcels)
+            if not parcels:
+                self._settled = now, gone
+                return False
+            settled_at, gone_then = self._settled
+            # What was due before this has waited for the process, which did not run or was suspended; what
+            # is due after this is so because the clock was turned.
+            unturned = min(now, settled_at + gone - gone_then)
+            await asyncio.gather(*(self._attempt(parcel, unturned) for parcel in parcels))
+            return True
 
-    async def _attempt(self, parcel: Parcel) -> None:
+    async def _attempt(self, parcel: Parcel, unturned: float) -> None:
         status_code: int | None = None
         error: str | None = None
         try:
@@ -120,7 +129,12 @@ class Courier:
             error = f"could not be delivered: {type(failure).__name__}"
         with self._database.transaction():
             record_attempt(
-                self._database, parcel.delivery, self._clock.wall(), status_code=status_code, error=error
+                self._database,
+                parcel.delivery,
+                self._clock.wall(),
+                unturned=unturned,
+                status_code=status_code,
+                error=error,
             )
 
     async def _post(self, parcel: Parcel) -> int:

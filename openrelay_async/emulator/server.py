@@ -80,6 +80,15 @@ class Server:
             await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            response = await self._respond(request)
+        except ConnectionError:
+            response = None  # the client has gone, in the middle of its body or of the answer
+        # After a reset nothing can be written any more; aiohttp still wants to be given something.
+        return response or web.Response(status=500)
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse | None:
+        """Answer; None if the connection was reset instead."""
         raw_path, _, raw_query = request.raw_path.partition("?")
         if not raw_path.startswith("/"):  # RFC 9112 section 3.2: the absolute form, as for a proxy
             raw_path, raw_query = request.rel_url.raw_path, request.rel_url.raw_query_string
@@ -96,8 +105,7 @@ class Server:
             status = None if answer is None or response is None else answer.status
         finally:
             self._requests.add(_seen(exchange, status))
-        # After a reset nothing can be written any more; aiohttp still wants to be given something.
-        return response or web.Response(status=500)
+        return response
 
     async def _operate(self, control: Control, request: web.BaseRequest, raw_path: str) -> web.StreamResponse:
         try:

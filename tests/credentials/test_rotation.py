@@ -69,6 +69,16 @@ async def test_a_key_that_expires_is_replaced_by_one_of_the_same_lifetime(emulat
     assert round((new.expires_at - new.created_at).total_seconds()) == 7200
 
 
+async def test_the_new_key_has_no_restriction_that_the_old_one_lacked(emulator: Emulator) -> None:
+    restrictions = {"ipRanges": ["127.0.0.0/8"]}
+    async with emulator.client() as admin:
+        made = await admin.api_keys.create(name="confined", restrictions=restrictions)
+    async with emulator.client(api_key=made.key) as client:
+        await client.api_keys.rotate(store=lambda key: None)
+    [_, again] = [request for request in emulator.requests if request.operation == CREATE]
+    assert again.json()["restrictions"] == restrictions
+
+
 @pytest.mark.timeout(600)
 async def test_ten_rotations_under_load_and_resets_fail_no_call(emulator: Emulator) -> None:
     """R9.3: none failed, none refused; a twentieth of all requests is reset, half of them after the commit.

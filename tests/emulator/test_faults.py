@@ -109,6 +109,31 @@ async def test_a_slow_body_takes_its_time_on_the_clock(api, emulator, clock):
     assert clock.monotonic() >= 30
 
 
+async def test_a_client_that_leaves_during_a_slow_body_is_no_error(emulator, clock, caplog):
+    emulator.faults.add(Fault(body="slow", delay=10))
+    address = urlsplit(emulator.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    writer.transport.abort()
+    async with asyncio.timeout(20):
+        while not emulator.requests:
+            await asyncio.sleep(0.01)  # the server's side of the connection hears of it
+            clock.advance(1)
+    assert caplog.records == []
+
+
+async def test_a_client_that_leaves_during_its_body_is_no_error(connect, clock, caplog):
+    async with Emulator(clock=clock, control=True) as emulator:
+        address = urlsplit(emulator.url)
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(b"POST /_emulator/clock HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{")
+        await asyncio.sleep(0.05)  # the server waits for the rest
+        writer.transport.abort()
+        await asyncio.sleep(0.05)
+    assert caplog.records == []
+
+
 async def test_a_delay_lasts_as_long_as_the_clock_says(api, emulator, clock):
     emulator.faults.add(Fault(operation="whoami", delay=10))
     asking = asyncio.create_task(api("GET", "/v1/whoami"))

@@ -10,7 +10,8 @@ import attrs
 import pytest
 from aiohttp import web
 
-from openrelay_async.emulator import Emulator, TurnedClock
+from openrelay_async.clock import SystemClock
+from openrelay_async.emulator import Emulator, FastClock, TurnedClock
 
 VM = {"name": "vm", "resourceSize": "small", "containerPort": 8080}
 
@@ -302,3 +303,51 @@ async def test_what_was_not_delivered_before_the_end_is_delivered_after_the_next
         ((headers, body),) = receiver.got
         assert headers["X-VectorLay-Signature"] == signature(hook["secret"], body)
     assert hook["secret"].encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+class Machine(SystemClock):
+    """The clock of a machine on which the process did not run for a time."""
+
+    paused = 0.0
+
+    def monotonic(self):
+        return super().monotonic() + self.paused
+
+    def wall(self):
+        return super().wall() + self.paused
+
+
+async def fail_and_pause(emulator, connect, receiver, machine):
+    """Have the first attempt fail, and let an hour pass before the next."""
+    api = connect(emulator)
+    receiver.answers = [500] * 10
+    await register(api, receiver, events=["vm.terminated"])
+    vm = await api.post("/v1/orgs/{org}/vms/create", VM)
+    await api.post(f"/v1/vms/{vm['id']}/terminate")
+    await emulator.settle()
+    machine.paused = 3600.0
+
+
+async def check_distances(emulator):
+    """Later attempts are not made up for, but made when the clock is turned to them."""
+    for seconds, attempts in [(0, [1, 2]), (60, [1, 2, 3]), (1000, [1, 2, 3, 4])]:
+        emulator.advance(seconds)
+        await emulator.settle()
+        assert [item.attempt for item in emulator.deliveries] == attempts
+
+
+async def test_after_a_restart_a_retry_keeps_its_distance_from_the_attempt_before(
+    tmp_path, connect, receiver
+):
+    file, machine = str(tmp_path / "state.db"), Machine()
+    async with Emulator(db=file, clock=FastClock(machine)) as emulator:
+        await fail_and_pause(emulator, connect, receiver, machine)
+    async with Emulator(db=file, clock=FastClock(machine)) as emulator:
+        await check_distances(emulator)
+
+
+async def test_of_a_suspended_process_a_retry_keeps_its_distance_from_the_attempt_before(connect, receiver):
+    machine = Machine()
+    async with Emulator(clock=FastClock(machine)) as emulator:
+        await fail_and_pause(emulator, connect, receiver, machine)
+        await check_distances(emulator)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -16,8 +18,9 @@ from openrelay_async.cattrs_hooks import make_converter
 from openrelay_async.generated import models
 from openrelay_async.model import ApiModel
 from openrelay_async.redaction import Secret
-from openrelay_async.structuring import StructureError, structure, structure_empty
+from openrelay_async.structuring import StructureError, structure, structure_empty, structure_list
 from openrelay_async.unset import UNSET
+from openrelay_async.wire import record
 
 VM = {"id": "vm_1", "name": "dev-box", "organizationId": "org_1", "status": "running"}
 
@@ -262,3 +265,21 @@ def test_what_an_answer_lacked_is_not_in_its_json_either() -> None:
     unset = {**given, "createdAt": "", "usedAt": None}
     assert models.ProvisioningTokenItem.from_wire(unset).to_wire()["createdAt"] == ""
     assert "usedAt" not in models.ProvisioningTokenItem.from_wire(unset).to_wire()
+
+
+@pytest.mark.parametrize("rows", [1, 20])
+def test_a_model_that_requests_hold_too_sends_back_what_the_answer_had(rows: int) -> None:
+    """An empty list may mean "none allowed": an answer without a restriction does not become one."""
+    wire = {"ipRanges": ["10.0.0.0/8"], "endpoints": [], "models": None}
+    read = structure_list([wire] * rows, models.KeyRestrictions)[-1]
+    assert (read.models, read.permissions) == ([], [])
+    assert repr(read) == "KeyRestrictions(ip_ranges=['10.0.0.0/8'])"
+    had = {"ipRanges": ["10.0.0.0/8"], "endpoints": []}
+    for same in (read, attrs.evolve(read), copy.deepcopy(read), pickle.loads(pickle.dumps(read))):  # noqa: S301 - made here
+        assert same == read
+        assert same.to_wire() == record(models.KeyRestrictions)(same, "restrictions") == had
+    for more in ({"models": []}, {"permissions": ["vms.read"]}):
+        changed = attrs.evolve(read, **more)
+        assert changed.to_wire() == record(models.KeyRestrictions)(changed, "restrictions") == had | more
+    read.permissions.append("vms.read")
+    assert read.to_wire() == had | {"permissions": ["vms.read"]}

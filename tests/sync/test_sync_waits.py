@@ -12,6 +12,8 @@ from openrelay_async.emulator import Emulator
 from openrelay_async.errors import LeaseExpired, WaitTimeout
 from openrelay_sync import Client
 
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtMnuk0Q0o8cWwLrY5c3wUkW3X9v7c2n7o0mWb3bqkX test"
+
 
 @pytest.fixture(scope="module")
 def quick() -> Iterator[Emulator]:
@@ -144,6 +146,31 @@ def test_a_lease_of_a_crashed_process_is_swept(client: Client, run_script, quick
     swept = sweep(client, record)
     assert [each.name for each in swept] == ["crashed"]
     assert client.vms.get(str(swept[0].id)).status == "terminated"
+
+
+def test_a_leased_pod_of_a_crashed_process_is_swept(
+    client: Client, run_script, quick, tmp_path: Path
+) -> None:
+    from openrelay_sync.leases import sweep
+
+    record = tmp_path / "leases.jsonl"
+    key = client.ssh_keys.create(name="key", public_key=PUBLIC_KEY)
+    done = run_script(
+        f"""
+    import os, sys
+    from openrelay_sync import Client
+    client = Client({quick.api_key!r}, base_url=sys.argv[1], org_id={quick.org_id!r})
+    order = dict(image="nginx", ssh_key_ids=[{key.id!r}], gpu_model_id="rtx-4090")
+    with client.pods.lease(name="crashed-pod", **order, record={str(record)!r}):
+        os._exit(9)
+    """,
+        quick.url,
+    )
+    assert done.code == 9, done.err
+    [swept] = sweep(client, record)
+    assert (swept.kind, swept.name, swept.error) == ("pods", "crashed-pod", None)
+    assert {pod.id: pod.status for pod in client.pods.list()} == {swept.id: "terminated"}
+    assert sweep(client, record) == []
 
 
 def test_a_key_is_rotated(quick: Emulator) -> None:

@@ -17,6 +17,7 @@ from openrelay_async.lease_record import LeaseRecord, begin_line
 
 VM = {"name": "job", "gpu_model_id": "rtx-4090", "gpu_count": 1}
 CLUSTER = {"name": "job", "gpu_model_id": "rtx-4090", "image_url": "nginx", "container_port": 80}
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtMnuk0Q0o8cWwLrY5c3wUkW3X9v7c2n7o0mWb3bqkX test"
 KINDS = [("vms", "createVm", VM), ("clusters", "createCluster", CLUSTER)]
 
 
@@ -319,8 +320,8 @@ class Before:
 # What a crash has left
 
 
-def crashed(record: LeaseRecord, emulator: Emulator, **more) -> None:
-    line = begin_line("lease-1", "vms", "job", emulator.org_id, emulator.clock.wall())
+def crashed(record: LeaseRecord, emulator: Emulator, kind: str = "vms", **more) -> None:
+    line = begin_line("lease-1", kind, "job", emulator.org_id, emulator.clock.wall())
     record.write(attrs.evolve(line, pid=2**22 + 1, process_started="0", **more))
 
 
@@ -339,6 +340,22 @@ async def test_a_sweep_ends_no_namesake_that_was_there_before_or_is_leased(clien
         seen = await statuses(client.vms)
         assert (seen[left.id], seen[held.id]) == ("terminated", "running")
     assert "terminated" not in (await statuses(client.vms))[before.id]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_sweep_ends_the_pod_that_was_left_and_no_other(client, emulator, record, is_known):
+    """By the id that was recorded, or by the name where the crash came during the create."""
+    key = await client.ssh_keys.create(name="key", public_key=PUBLIC_KEY)
+    pod = {"name": "job", "image": "nginx", "ssh_key_ids": [key.id], "gpu_model_id": "rtx-4090"}
+    before, vm = await client.pods.create(**pod), await client.vms.create(**VM)
+    left = await client.pods.create(**pod)
+    crashed(record, emulator, "pods", before=[before.id], id=left.id if is_known else None)
+    (swept,) = await leases.sweep(client, record.path)
+    assert (swept.kind, swept.id, swept.error) == ("pods", left.id, None)
+    seen = await statuses(client.pods) | await statuses(client.vms)
+    assert [pod_id for pod_id, status in seen.items() if status == "terminated"] == [left.id]
+    assert {before.id, vm.id} < set(seen)
+    assert await leases.sweep(client, record.path) == []
 
 
 async def test_a_sweep_that_cannot_tell_names_what_it_found_and_ends_none(client, emulator, record):

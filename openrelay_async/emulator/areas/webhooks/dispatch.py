@@ -80,9 +80,19 @@ def _pack(database: Database, webhook: Webhook, delivery: Delivery) -> Parcel:
 
 
 def record_attempt(
-    database: Database, delivery: Delivery, now: float, *, status_code: int | None, error: str | None
+    database: Database,
+    delivery: Delivery,
+    now: float,
+    *,
+    unturned: float,
+    status_code: int | None,
+    error: str | None,
 ) -> None:
-    """Write down how an attempt went, and plan the next one if it failed and there is one."""
+    """Write down how an attempt went, and plan the next one if it failed and there is one.
+
+    Args:
+        unturned: the time at which it was made, had nobody turned the clock.
+    """
     if DELIVERIES.get(database, delivery.id) is None:
         return  # its webhook was deleted meanwhile
     delivered = status_code is not None and 200 <= status_code < 300
@@ -99,8 +109,9 @@ def record_attempt(
             delivery,
             id=database.new_id("dlv_"),
             attempt=delivery.attempt + 1,
-            # Not from now on: whoever turned the clock on by an hour has turned it past every attempt.
-            due=delivery.due + RETRY_AFTER[delivery.attempt - 1],
+            # Not from now on: whoever turned the clock on by an hour has turned it past every attempt. But
+            # what is late by a pause, because the emulator was not running, was not attempted earlier.
+            due=max(delivery.due, unturned) + RETRY_AFTER[delivery.attempt - 1],
             created_at=now,
         )
         DELIVERIES.insert(database, again)
