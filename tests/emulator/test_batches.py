@@ -59,7 +59,7 @@ async def test_a_file_comes_back_as_it_was_sent(api):
 
 
 async def test_a_batch_goes_through_its_states_to_its_output(api, clock):
-    lines = [request_line("a"), request_line("b", "x" * 400), request_line("c", model="none")]
+    lines = [request_line("a"), request_line("b", "x" * 400), request_line("c", model="whisper-large-v3")]
     batch = await start(api, jsonl(*lines), metadata={"run": "7"})
     path = f"/v1/batches/{batch['id']}"
     assert (batch["status"], batch["request_counts"]["total"], batch["metadata"]) == (
@@ -96,6 +96,30 @@ async def test_a_batch_goes_through_its_states_to_its_output(api, clock):
     assert done["usage"]["cost_nano_usd"] == 103 * 100 + said * 300, "0.10 and 0.30 dollars for a million"
 
 
+async def test_requests_that_cannot_be_answered_are_in_the_error_file_and_the_others_are_answered(api, clock):
+    """Also those of models that only the service has."""
+    lines = [
+        request_line("good", model="a-model-of-the-service"),
+        request_line("url", url="/v1/other"),
+        request_line("method", method="GET"),
+        request_line("body", body=None),
+        request_line("no messages", body={"model": "qwen3-32b"}),
+        request_line("no model", model=""),
+    ]
+    batch = await start(api, jsonl(*lines))
+    clock.advance(3)
+    done = await api.get(f"/v1/batches/{batch['id']}")
+    assert (done["status"], done["request_counts"]["failed"]) == ("completed", 5)
+    (answer,) = await read_lines(api, done["output_file_id"])
+    assert answer["response"]["body"]["model"] == "a-model-of-the-service"
+    errors = {
+        line["custom_id"]: line["error"]["code"] for line in await read_lines(api, done["error_file_id"])
+    }
+    assert errors == dict.fromkeys(["url", "method", "body", "no messages"], "invalid_request") | {
+        "no model": "model_not_found"
+    }
+
+
 async def test_output_is_not_there_before_the_batch_is_complete(api, emulator, clock):
     batch = await start(api, jsonl(request_line("a")))
     clock.advance(3)
@@ -112,9 +136,8 @@ async def test_output_is_not_there_before_the_batch_is_complete(api, emulator, c
         [],
         [b"{"],
         [b"[]"],
-        [{"custom_id": "a"}],
+        [{"url": CHAT}],
         [request_line("a"), request_line("a")],
-        [request_line("a", url="/v1/other")],
         [request_line("a"), b"\xff"],
     ],
 )

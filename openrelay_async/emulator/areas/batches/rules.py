@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 import attrs
 import orjson
 
-from openrelay_async.emulator.areas.catalog.rules import INFERENCE_MODELS
+from openrelay_async.emulator.areas.catalog.rules import INFERENCE_MODELS, InferenceModel
 
 STEP = 1.0
 """Seconds in each state."""
@@ -37,20 +36,30 @@ def run(
     batch_id: str,
     allowed: set[str] | None = None,
 ) -> Outcome:
-    """Answer every request. One line that is no request makes the whole batch invalid."""
+    """Answer every request. One line that is no request makes the whole batch invalid.
+
+    Which models the service has is not known: one of another name is answered too, at the first one's price.
+    """
     outcome = Outcome()
     seen: set[str] = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         outcome.total += 1
-        request, problem = _read_line(line, endpoint, seen)
+        request, problem = _read_line(line, seen)
         if request is None or outcome.total > MOST_REQUESTS:
             outcome.is_valid = False
-            error = {"line": number, "code": "invalid_request", "message": problem or "too many requests"}
-            outcome.errors.append(orjson.dumps(error) + b"\n")
+            why = {"line": number, "code": "invalid_request", "message": problem or "too many requests"}
+            outcome.errors.append(orjson.dumps(why) + b"\n")
             continue
-        _answer(outcome, request, default_model, f"{batch_id}_{number}", allowed)
+        given = request.get("body")
+        body: dict[str, object] = {"model": default_model, **given} if isinstance(given, dict) else {}
+        entry: dict[str, object] = {"id": f"{batch_id}_{number}", "custom_id": request["custom_id"]}
+        error = _find_error(request, body, endpoint, allowed)
+        if error is None:
+            _answer(outcome, entry, body)
+        else:
+            outcome.errors.append(orjson.dumps(entry | {"response": None, "error": error}) + b"\n")
     if outcome.total == 0:
         outcome.is_valid = False
         outcome.errors.append(
@@ -59,7 +68,7 @@ def run(
     return outcome
 
 
-def _read_line(line: bytes, endpoint: str, seen: set[str]) -> tuple[dict[str, object] | None, str]:
+def _read_line(line: bytes, seen: set[str]) -> tuple[dict[str, object] | None, str]:
     try:
         request: object = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -70,33 +79,32 @@ def _read_line(line: bytes, endpoint: str, seen: set[str]) -> tuple[dict[str, ob
     if not isinstance(custom_id, str) or not custom_id or custom_id in seen:
         return None, "custom_id must be a text of its own"
     seen.add(custom_id)
-    if request.get("method", "POST") != "POST" or request.get("url", endpoint) != endpoint:
-        return None, f"must be a POST to {endpoint}"
-    if not isinstance(request.get("body"), dict):
-        return None, "body must be an object"
     return request, ""
 
 
-def _answer(
-    outcome: Outcome,
-    request: dict[str, object],
-    default_model: str | None,
-    request_id: str,
-    allowed: set[str] | None,
-) -> None:
-    body = cast("dict[str, object]", request["body"])
-    model_id = body.get("model", default_model)
-    model = next((model for model in INFERENCE_MODELS if model.id == model_id and model.batch_eligible), None)
-    if model is not None and allowed is not None and model.id not in allowed:
-        model = None
-    question = _find_question(body)
-    line: dict[str, object] = {"id": request_id, "custom_id": request["custom_id"]}
-    if model is None or question is None:
-        code, field = ("model_not_found", "model") if model is None else ("invalid_request", "messages")
-        error = {"code": code, "message": f"{field}: is not one that can be answered"}
-        line |= {"response": None, "error": error}
-        outcome.errors.append(orjson.dumps(line) + b"\n")
-        return
+def _find_error(
+    request: dict[str, object], body: dict[str, object], endpoint: str, allowed: set[str] | None
+) -> dict[str, str] | None:
+    """Return the error of one request, `None` if it can be answered."""
+    if request.get("method", "POST") != "POST" or request.get("url", endpoint) != endpoint:
+        return {"code": "invalid_request", "message": f"must be a POST to {endpoint}"}
+    if _find_question(body) is None:
+        return {"code": "invalid_request", "message": "body: must have messages, or a prompt"}
+    name = body.get("model")
+    is_refused = allowed is not None and name not in allowed
+    if not isinstance(name, str) or not name or is_refused or not _find_model(name).batch_eligible:
+        return {"code": "model_not_found", "message": "model: is not one that can be answered"}
+    return None
+
+
+def _find_model(name: str) -> InferenceModel:
+    return next((model for model in INFERENCE_MODELS if model.id == name), INFERENCE_MODELS[0])
+
+
+def _answer(outcome: Outcome, line: dict[str, object], body: dict[str, object]) -> None:
+    """Answer a request that has no problem."""
+    request_id, question = line["id"], _find_question(body) or ""
+    model = _find_model(str(body["model"]))
     text = f"The emulator heard: {question}"[:4000]
     asked, said = count_tokens(question), count_tokens(text)
     usage = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
@@ -106,7 +114,7 @@ def _answer(
     answer = {
         "id": f"cmpl_{request_id}",
         "object": "chat.completion" if is_chat else "text_completion",
-        "model": model.id,
+        "model": body["model"],
         "choices": [choice],
         "usage": usage,
     }
