@@ -108,7 +108,7 @@ class ClientCalls:
                 await self._ask_first(operation, again, limit)
                 return
             path = self._add_organization(path, org_id)
-        request = attrs.evolve(make_request(operation, path, query, body), expects_nothing=True)
+        request = make_request(operation, path, query, body)
         response = await self.transport.send(request, limit)
         expect_nothing(self.transport, request, response)
 

@@ -61,8 +61,6 @@ class HttpRequest:
     idempotency_key: str | None = None
     streamed: bool = False
     """Whether the answer's body is handed on as it comes."""
-    expects_nothing: bool = False
-    """Whether success has no body: then a DELETE that finds nothing left to delete is a success too."""
 
     @property
     def has_body(self) -> bool:

@@ -86,7 +86,6 @@ def _make_request(
         body=payload,
         headers=extra,
         idempotency_key=idempotency_key,
-        expects_nothing=method == "DELETE",
     )
 
 

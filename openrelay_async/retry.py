@@ -159,12 +159,7 @@ def _judge(request: HttpRequest, outcome: Outcome, code: str | None) -> tuple[st
 
 def was_done_before(request: HttpRequest, status: int, maybe_applied: bool) -> bool:
     """Return whether a DELETE finds nothing because an earlier attempt of it has deleted it."""
-    return (
-        status == 404
-        and maybe_applied
-        and request.expects_nothing
-        and request.operation.http_method == "DELETE"
-    )
+    return status == 404 and maybe_applied and request.operation.http_method == "DELETE"
 
 
 def may_have_acted(request: HttpRequest, outcome: Outcome, code: str | None = None) -> bool:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from openrelay_async import RetryPolicy, errors
+from openrelay_async import RetryPolicy, errors, operations
 from tests.transport.servers import (
     ONCE,
     VM,
@@ -213,6 +213,28 @@ async def test_a_delete_that_finds_nothing_after_it_was_resent_is_done():
     assert [seen.method for seen in server.seen] == ["DELETE", "DELETE"]
     # Hooks see what the server sees.
     assert [event.status for event in watcher.of("response")] == [None, 404]
+
+
+@pytest.mark.parametrize("id", [each.id for each in operations.values() if each.http_method == "DELETE"])
+async def test_every_delete_that_finds_nothing_after_it_was_resent_is_done(id: str):
+    """R2.3: also those whose answer has a body; what can be known of it is there."""
+
+    async def delete_then_drop(exchange: Exchange) -> None:
+        if exchange.number == 1:
+            exchange.reset()
+        else:
+            await exchange.answer(404, {"error": "not found", "code": "NOT_FOUND"})
+
+    operation = operations[id]
+    names = [name for name in operation.path_names if name != "orgId"]
+    async with serving(delete_then_drop) as server, make_client(server, org_id="org_1") as client:
+        delete = getattr(getattr(client, operation.resource), operation.method)
+        more = {"org_id": "org_1"} if operation.org_required else {}
+        done = await delete(*(f"a b/{name}" for name in names), **more)
+    assert len(server.seen) == 2
+    if done is not None:
+        assert getattr(done, "id", f"a b/{names[-1]}") == f"a b/{names[-1]}"
+        assert getattr(done, "status", "deleted") == "deleted"
 
 
 async def test_a_delete_that_finds_nothing_at_first_is_an_error():
