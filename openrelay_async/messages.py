@@ -51,7 +51,8 @@ class HttpRequest:
     operation: Operation
     path: str
     """Percent-encoded, from `/`."""
-    query: tuple[tuple[str, str | Secret], ...] = ()
+    query: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
+    """What a caller gives a raw request may be a key."""
     body: Payload | None = None
     """JSON text."""
     upload: Upload | None = None

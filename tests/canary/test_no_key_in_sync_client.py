@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from openrelay_async import RetryPolicy, Secret
+from openrelay_async import RetryPolicy
 from openrelay_async.emulator import Emulator
 from openrelay_async.errors import OpenRelayError
 from openrelay_async.rotation import RotationError
@@ -31,7 +31,7 @@ CALLS: dict[str, Callable[[Client, str], object]] = {
         name="r", auth_type="basic", server="r.example", credentials={"password": canary}
     ),
     "raw request": lambda client, canary: client.request(
-        "POST", "/v1/x", json={"password": canary}, headers={"X-Token": canary}, params={"t": Secret(canary)}
+        "POST", "/v1/x", json={"password": canary}, headers={"X-Token": canary}, params={"t": canary}
     ),
 }
 SUCCESSES = {"not JSON", "JSON of the wrong shape", "empty"}

@@ -55,7 +55,9 @@ CALLS: dict[str, Call] = {
     "secret in the query": lambda client, canary: client.billing.create_setup_intent(turnstile_token=canary),
     "upload": lambda client, canary: client.files.upload(file=b"{}", purpose="batch"),
     "download": lambda client, canary: client.files.get_content("file_1"),
-    "raw request": lambda client, canary: client.request("POST", "/v1/x", json={"password": Secret(canary)}),
+    "raw request": lambda client, canary: client.request(
+        "POST", "/v1/x", json={"password": Secret(canary)}, params={"t": canary}
+    ),
 }
 
 
