@@ -497,7 +497,7 @@ asyncio.run(main())
 @pytest.mark.parametrize("way", EXITS)
 def test_the_interpreter_ends_at_once_with_requests_in_flight(way: str):
     """R1.6: in under a second, and with an empty stderr."""
-    result = run_program(EXITS[way], options=(), within=20.0)
+    result = run_program(EXITS[way], options=(), within=60.0)
     check_silent(result)
     # The whole program, with its start and its requests, on a busy machine. The stalls are 30 s.
     assert result.seconds < 5
@@ -623,7 +623,7 @@ tasks.clear()
 gc.collect()
 """,
         options=(),
-        within=20.0,
+        within=60.0,
     )
     check_silent(result)
 
