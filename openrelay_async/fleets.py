@@ -92,9 +92,15 @@ class Fleet(Generic[R]):
             scrub=scrub,
             reads_reasons=self.source.read_reason is not None,
         )
-        poller = Poller(self.source, roster, shared, lambda: pollers.pop(place, None))
-        pollers[place] = _SharedPoller(self, poller)
-        return poller
+
+        def forget() -> None:
+            # Who leaves late, leaves what has ended: others may have a newer one by now.
+            if pollers.get(place) is own:
+                del pollers[place]
+
+        own = _SharedPoller(self, Poller(self.source, roster, shared, forget))
+        pollers[place] = own
+        return own.poller
 
     @staticmethod
     def options(timeout: float, interval: float | None, max_failures: int) -> WaitOptions:

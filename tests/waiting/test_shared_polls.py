@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import Counter
@@ -219,6 +220,25 @@ async def test_waits_end_with_their_client(emulator, make_vms, until, end):
         with pytest.raises(errors.ConnectionFailed, match=r"closed|draining"):
             await asyncio.wait_for(waiting, 1)
     await client.aclose()
+
+
+async def test_a_wait_that_leaves_late_leaves_the_polls_of_later_ones_alone(
+    client, emulator, make_vms, until
+):
+    first, second = await make_vms(2)
+    emulator.move_vm(first.id, "running")
+    pollers = client._calls.transport.shared.pollers
+    outcomes = client.vms.as_completed([first.id])
+    assert (await anext(outcomes)).id == first.id
+    await until(lambda: not pollers)
+    later = asyncio.ensure_future(client.vms.wait(second.id, until="stopped", timeout=math.inf))
+    await until(lambda: pollers)
+    (poller,) = pollers.values()
+    await outcomes.aclose()
+    assert list(pollers.values()) == [poller]
+    later.cancel()
+    await asyncio.gather(later, return_exceptions=True)
+    assert not pollers
 
 
 async def test_a_look_can_be_asked_for(emulator, make_vms, until, clock):
