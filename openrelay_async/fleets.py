@@ -13,7 +13,7 @@ from openrelay_async.errors import ConnectionFailed
 from openrelay_async.fleet import Poller
 from openrelay_async.lifecycles import Goal, Lifecycle
 from openrelay_async.poll_source import Source
-from openrelay_async.program_end import let_program_end
+from openrelay_async.program_end import keep_unreported, let_program_end
 from openrelay_async.redaction import clean_text
 from openrelay_async.request_path import encode_path_id
 from openrelay_async.resource import Calls
@@ -167,9 +167,13 @@ class Fleet(Generic[R]):
         try:
             for resource_id in ids:
                 waiters.append(self._join(poller, resource_id, goal, options, on_update, sink))  # noqa: PERF401 - what has joined must leave, whatever happens
+            has_paused = False
             for _ in ids:
                 outcome = await sink.get()
-                await self._let_program_end(outcome.error)
+                if not has_paused:
+                    has_paused = await self._let_program_end(outcome.error)
+                elif outcome.error is not None:
+                    keep_unreported(outcome.error)  # all have ended with the client: one moment is enough
                 yield outcome
         finally:
             await poller.depart(waiters)
@@ -231,10 +235,12 @@ class Fleet(Generic[R]):
         finally:
             await poller.depart(watch=watch)
 
-    async def _let_program_end(self, error: Exception | None) -> None:
-        """Wait for a moment before an error is told that comes from the end of the client."""
-        if isinstance(error, ConnectionFailed) and self.calls.transport.shared.refusing is not None:
-            await let_program_end(error)
+    async def _let_program_end(self, error: Exception | None) -> bool:
+        """Wait for a moment if an error comes from the end of the client; return whether it does."""
+        if not isinstance(error, ConnectionFailed) or self.calls.transport.shared.refusing is None:
+            return False
+        await let_program_end(error)
+        return True
 
     def look_now(self) -> None:
         """Let those who poll for the same resources in the running loop look soon."""

@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from openrelay_async import errors
+from openrelay_async import errors, program_end
 from openrelay_async.emulator import Fault
 
 
@@ -220,6 +220,28 @@ async def test_waits_end_with_their_client(emulator, make_vms, until, end):
         with pytest.raises(errors.ConnectionFailed, match=r"closed|draining"):
             await asyncio.wait_for(waiting, 1)
     await client.aclose()
+
+
+async def test_many_waits_of_one_caller_end_together_with_their_client(
+    emulator, make_vms, until, monkeypatch
+):
+    """Not one after the other, each with the moment in which a program may end."""
+    ids = [vm.id for vm in await make_vms(30)]
+    monkeypatch.setattr(program_end, "_MOMENT", 0.5)
+    client = emulator.client()
+
+    async def collect() -> list[errors.OpenRelayError]:
+        return [outcome.error async for outcome in client.vms.as_completed(ids, until="stopped")]
+
+    collecting = asyncio.ensure_future(collect())
+    waiting = asyncio.ensure_future(client.vms.wait_any(ids, until="stopped"))
+    emulator.clear_requests()
+    await until(lambda: emulator.requests)
+    await client.aclose()
+    async with asyncio.timeout(5):
+        assert {str(error) for error in await collecting} == {"the client is closed"}
+        with pytest.raises(errors.ConnectionFailed, match="is closed"):
+            await waiting
 
 
 async def test_a_wait_that_leaves_late_leaves_the_polls_of_later_ones_alone(
