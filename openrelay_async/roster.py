@@ -180,6 +180,10 @@ class Roster(Generic[R]):
         )
         try:
             on_update(progress)
+        except (asyncio.CancelledError, StopIteration) as error:  # no future takes them as its error
+            ended = OpenRelayError(f"on_update raised {type(error).__name__}")
+            ended.__cause__ = error
+            self._finish(waiter, ended)
         except Exception as error:  # the caller's own code: its error belongs to its wait alone
             self._finish(waiter, error)
 

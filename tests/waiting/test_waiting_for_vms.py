@@ -128,6 +128,24 @@ async def test_what_on_update_raises_ends_that_wait_alone(client, make_vms):
         await broken
 
 
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, StopIteration])
+async def test_what_a_future_cannot_hold_ends_that_wait_alone_too(client, make_vms, kind):
+    """What `on_update` looks at may have been cancelled, such as a future of its own."""
+    first, second = await make_vms(2)
+
+    def fail(update):
+        raise kind
+
+    broken = asyncio.ensure_future(client.vms.wait(first.id, on_update=fail))
+    of_many = client.vms.as_completed([first.id], on_update=fail)
+    assert (await client.vms.wait(second.id)).status == "running"
+    with pytest.raises(errors.OpenRelayError, match=f"on_update raised {kind.__name__}") as caught:
+        await broken
+    assert isinstance(caught.value.__cause__, kind)
+    (outcome,) = [outcome async for outcome in of_many]
+    assert isinstance(outcome.error.__cause__, kind)
+
+
 async def test_a_timeout_carries_what_was_seen_and_survives_pickling(client, make_vms):
     """R5.4"""
     (vm,) = await make_vms(1)
