@@ -213,7 +213,7 @@ class Poller(Generic[R]):
             hit = [entry for key in unseen if (entry := roster.entries.get(key)) is not None]
             for entry in hit:
                 entry.operation = None
-            roster.stumble(hit, error, self._clock.monotonic())
+            roster.stumble(hit, error, roster.requests, self._clock.monotonic())
             return
         plan.pages = pages
         missing = [entry for key in unseen if (entry := roster.entries.get(key)) is not None]

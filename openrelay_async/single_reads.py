@@ -99,7 +99,7 @@ class SingleReads(Generic[R]):
         except OpenRelayError as error:
             self._plan.note(error)
             if may_pass(error):
-                roster.stumble([entry], error, self._clock.monotonic())
+                roster.stumble([entry], error, request, self._clock.monotonic())
             elif isinstance(error, Unauthenticated):
                 self._refuse_all(error)
             else:

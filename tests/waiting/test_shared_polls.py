@@ -12,6 +12,12 @@ import pytest
 
 from openrelay_async import errors, program_end
 from openrelay_async.emulator import Fault
+from openrelay_async.fleets import Fleet
+from openrelay_async.generated.operation_rows.vms import GET_VM, LIST_ORG_VMS
+from openrelay_async.lifecycles import VMS
+from openrelay_async.models import VmSummary
+from openrelay_async.poll_source import Reading, Source
+from openrelay_async.waiting import WaitOptions
 
 
 def count(emulator) -> Counter[str]:
@@ -176,6 +182,28 @@ async def test_a_failed_list_call_is_borne_by_all_and_ends_none(client, emulator
     vms = await make_vms(20)
     emulator.faults.add(Fault(operation="listOrgVms", times=4, status=503))
     assert len(await client.vms.wait_all([vm.id for vm in vms], max_failures=4)) == 20
+
+
+async def test_a_failure_of_a_request_that_a_wait_did_not_cause_is_not_its_own(client):
+    """R5.2: it was under way when the wait began"""
+    is_read, answer = asyncio.Event(), asyncio.Event()
+    outcomes = iter([errors.Unavailable("down", status=503), "running"])
+
+    async def read(resource_id: str) -> VmSummary:
+        is_read.set()
+        await answer.wait()
+        if isinstance(outcome := next(outcomes), errors.Unavailable):
+            raise outcome
+        return VmSummary(id=resource_id, name="x", organization_id="org_1", status=outcome)
+
+    source = Source(VMS, LIST_ORG_VMS, pages=lambda size: pytest.fail("one"), read=Reading(GET_VM, read))
+    fleet = Fleet(client._calls, source, "org_1")
+    first = asyncio.ensure_future(fleet.wait("vm_1", "running", WaitOptions()))
+    await is_read.wait()
+    second = asyncio.ensure_future(fleet.wait("vm_1", "running", WaitOptions(max_failures=0)))
+    await asyncio.sleep(0)
+    answer.set()
+    assert (await first).status == (await second).status == "running"
 
 
 async def test_a_refused_key_ends_all_waits_with_an_error_of_their_own(client, emulator, make_vms):

@@ -215,6 +215,21 @@ async def test_too_many_failures_in_a_row_end_a_wait(client, emulator, make_vms)
     assert caught.value.token
 
 
+async def test_failures_of_before_a_wait_began_are_not_its_own(client, emulator, make_vms, until):
+    """R5.2: another wait for the same id had them"""
+    (vm,) = await make_vms(1)
+    emulator.faults.add(Fault(operation="getVm", times=None, status=503))
+    emulator.clear_requests()
+    patient = asyncio.ensure_future(client.vms.wait(vm.id, max_failures=1_000_000))
+    await until(lambda: len(emulator.requests) >= 8)
+    emulator.clear_requests()
+    with pytest.raises(errors.WaitError, match="4 polls in a row failed"):
+        await client.vms.wait(vm.id, max_failures=3)
+    assert len(emulator.requests) >= 4
+    emulator.faults.clear()
+    assert (await patient).status == "running"
+
+
 @pytest.mark.parametrize(("status", "kind"), [(401, errors.Unauthenticated), (403, errors.PermissionDenied)])
 async def test_a_refused_key_ends_a_wait_at_once(client, emulator, make_vms, status, kind):
     """R5.2"""
