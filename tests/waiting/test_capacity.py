@@ -249,14 +249,12 @@ async def test_creates_that_wait_in_a_queue_end_together_with_the_client(
     await client.vms.create(name="first", **EIGHT)
     monkeypatch.setattr(program_end, "_MOMENT", 0.5)
     closing = emulator.client()
-    emulator.clear_requests()
+    queues = closing._calls.transport.shared.pollers
     waiting = [
         asyncio.ensure_future(closing.vms.create(name=f"vm-{number}", wait_for_capacity=True, **EIGHT))
         for number in range(30)
     ]
-    await until(lambda: len(emulator.requests) == 30)
-    (gate,) = closing._calls.transport.shared.pollers.values()
-    await until(lambda: gate.users == 30)
+    await until(lambda: [queue.users for queue in queues.values()] == [30])
     await closing.aclose()
     async with asyncio.timeout(5):
         ends = await asyncio.gather(*waiting, return_exceptions=True)
