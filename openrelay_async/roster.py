@@ -93,8 +93,8 @@ class Roster(Generic[R]):
             options,
             on_update,
             sink,
-            began=now - (resumed.elapsed if resumed else 0.0),
-            deadline=now + options.timeout,
+            began=now - options.spent - (resumed.elapsed if resumed else 0.0),
+            deadline=now - options.spent + options.timeout,
             polls_before=entry.polls - (resumed.polls if resumed else 0),
             last_request_before=self.requests,
         )
