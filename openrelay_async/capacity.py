@@ -69,9 +69,7 @@ class _Gate:
                 sleeper.cancel()
             if not sleeper.cancelled():
                 return sleeper.result()
-        error = ConnectionFailed(self.shared.refusing or "the wait for room was ended")
-        await let_program_end(error)
-        raise error
+        raise ConnectionFailed(self.shared.refusing or "the wait for room was ended")
 
 
 async def create_when_possible(
@@ -109,6 +107,10 @@ async def create_when_possible(
             return await _create_in_turn(create, has_room, gate, shared, deadline, refusal)
         finally:
             gate.turn.release()
+    except ConnectionFailed as error:
+        if shared.refusing is not None:
+            await let_program_end(error)  # not in turn: those behind would do so one after the other
+        raise
     finally:
         gate.users -= 1
         if not gate.users:

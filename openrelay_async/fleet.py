@@ -94,8 +94,7 @@ class Poller(Generic[R]):
         for waiter in waiters:
             self.roster.leave(waiter)
         if watch is not None:
-            self.watches.remove(watch)
-            self.roster.intervals.remove(watch.interval)
+            self._drop(watch)
         if self.is_wanted():
             return
         self._forget()
@@ -103,6 +102,12 @@ class Poller(Generic[R]):
         if task is not None and not task.done():
             task.cancel()
             await asyncio.wait({task})
+
+    def _drop(self, watch: Watch[R]) -> None:
+        """Look for a watch no longer; nothing happens if its end is known already."""
+        if watch in self.watches:
+            self.watches.remove(watch)
+            self.roster.intervals.remove(watch.interval)
 
     async def _run(self) -> None:
         own = asyncio.current_task()
@@ -136,8 +141,10 @@ class Poller(Generic[R]):
 
     def _refuse_all(self, error: OpenRelayError) -> None:
         self.roster.refuse(self.roster.entries.values(), error)
-        for watch in self.watches:
+        for watch in list(self.watches):
             watch.fail(error)
+            self._drop(watch)  # its reader may be busy for long: nothing is read for it meanwhile
+        self._timer.wake()
 
     def _tell_hooks(self) -> None:
         if self._hooks.on_wait_tick:
@@ -206,7 +213,7 @@ class Poller(Generic[R]):
             hit = [entry for key in unseen if (entry := roster.entries.get(key)) is not None]
             for entry in hit:
                 entry.operation = None
-            roster.stumble(hit, error, self._clock.monotonic())
+            roster.stumble(hit, error, roster.requests, self._clock.monotonic())
             return
         plan.pages = pages
         missing = [entry for key in unseen if (entry := roster.entries.get(key)) is not None]

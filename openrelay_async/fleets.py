@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Generic, TypeVar, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from openrelay_async.config import check_seconds
-from openrelay_async.errors import ConnectionFailed
+from openrelay_async.errors import (
+    ConnectionFailed,
+    LocalQueueTimeout,
+    OpenRelayError,
+    RequestTimeout,
+    WaitTimeout,
+)
 from openrelay_async.fleet import Poller
 from openrelay_async.lifecycles import Goal, Lifecycle
 from openrelay_async.poll_source import Source
-from openrelay_async.program_end import let_program_end
+from openrelay_async.program_end import keep_unreported, let_program_end
 from openrelay_async.redaction import clean_text
 from openrelay_async.request_path import encode_path_id
 from openrelay_async.resource import Calls
@@ -92,18 +99,27 @@ class Fleet(Generic[R]):
             scrub=scrub,
             reads_reasons=self.source.read_reason is not None,
         )
-        poller = Poller(self.source, roster, shared, lambda: pollers.pop(place, None))
-        pollers[place] = _SharedPoller(self, poller)
-        return poller
+
+        def forget() -> None:
+            # Who leaves late, leaves what has ended: others may have a newer one by now.
+            if pollers.get(place) is own:
+                del pollers[place]
+
+        own = _SharedPoller(self, Poller(self.source, roster, shared, forget))
+        pollers[place] = own
+        return own.poller
 
     @staticmethod
-    def options(timeout: float, interval: float | None, max_failures: int) -> WaitOptions:
+    def options(timeout: float, interval: float | None, max_failures: int, spent: float = 0.0) -> WaitOptions:
         """Return the checked options of a wait, so that a resource need not import what they are.
+
+        Args:
+            spent: seconds of the timeout that it took to find the fleet.
 
         Raises:
             ConfigurationError: seconds that are not above zero, or a `max_failures` that is not 0 or more.
         """
-        return WaitOptions.check(timeout, interval, max_failures)
+        return WaitOptions.check(timeout, interval, max_failures, spent)
 
     async def wait(
         self,
@@ -161,9 +177,13 @@ class Fleet(Generic[R]):
         try:
             for resource_id in ids:
                 waiters.append(self._join(poller, resource_id, goal, options, on_update, sink))  # noqa: PERF401 - what has joined must leave, whatever happens
+            has_paused = False
             for _ in ids:
                 outcome = await sink.get()
-                await self._let_program_end(outcome.error)
+                if not has_paused:
+                    has_paused = await self._let_program_end(outcome.error)
+                elif outcome.error is not None:
+                    keep_unreported(outcome.error)  # all have ended with the client: one moment is enough
                 yield outcome
         finally:
             await poller.depart(waiters)
@@ -225,10 +245,12 @@ class Fleet(Generic[R]):
         finally:
             await poller.depart(watch=watch)
 
-    async def _let_program_end(self, error: Exception | None) -> None:
-        """Wait for a moment before an error is told that comes from the end of the client."""
-        if isinstance(error, ConnectionFailed) and self.calls.transport.shared.refusing is not None:
-            await let_program_end(error)
+    async def _let_program_end(self, error: Exception | None) -> bool:
+        """Wait for a moment if an error comes from the end of the client; return whether it does."""
+        if not isinstance(error, ConnectionFailed) or self.calls.transport.shared.refusing is None:
+            return False
+        await let_program_end(error)
+        return True
 
     def look_now(self) -> None:
         """Let those who poll for the same resources in the running loop look soon."""
@@ -291,7 +313,49 @@ def get_fleet(
 
 
 async def find_fleet(
-    calls: Calls, lifecycle: Lifecycle, make_source: MakeSource[R], org_id: str | None
-) -> Fleet[R]:
-    """Return the fleet of an organization: the given one, or the client's."""
-    return get_fleet(calls, lifecycle, make_source, await calls.find_organization(org_id))
+    calls: Calls,
+    lifecycle: Lifecycle,
+    make_source: MakeSource[R],
+    org_id: str | None,
+    timeout: float | None = None,
+    wanted: WaitToken | None = None,
+) -> tuple[Fleet[R], float]:
+    """Return the fleet of an organization, given or the client's, and the seconds that finding it took.
+
+    Args:
+        timeout: seconds that a wait has, for this as well; `None` for what does not end by itself.
+        wanted: what is waited for, if that is one thing.
+
+    Raises:
+        ConfigurationError: a timeout that is not above zero.
+        WaitTimeout: the client's organization was not known in that time.
+        OpenRelayError: asking for it failed.
+    """
+    if org_id is not None:
+        return get_fleet(calls, lifecycle, make_source, org_id), 0.0
+    transport, clock = calls.transport, calls.transport.shared.clock
+    limit = math.inf if timeout is None else check_seconds("timeout", timeout)
+    began = clock.monotonic()
+    try:
+        org_id = await calls.find_organization(None, min(limit, transport.timeout))
+    except (LocalQueueTimeout, RequestTimeout) as error:
+        spent = clock.monotonic() - began
+        if spent < limit:
+            raise
+        raise _make_timeout(error, wanted, spent) from error
+    return get_fleet(calls, lifecycle, make_source, org_id), clock.monotonic() - began
+
+
+def _make_timeout(error: OpenRelayError, wanted: WaitToken | None, spent: float) -> WaitTimeout:
+    """Return the error of a wait whose time was up before its organization was known."""
+    ended = WaitTimeout(error.message)._with_facts_of(error)._with(elapsed=spent)
+    if wanted is None:
+        return ended
+    token = evolve(wanted, elapsed=wanted.elapsed + spent)
+    return ended._with(
+        resource_id=token.id,
+        until=token.until,
+        elapsed=token.elapsed,
+        polls=token.polls,
+        token=token.encode(),
+    )

@@ -80,7 +80,8 @@ class PollPlan:
         following = max(
             self._began + self.delay, self._clock.monotonic() + self.delay / self.pages, self._floor
         )
-        self._next_at = min(following, self._next_at) if early else following
+        # Nor does it bring that forward, if the service has just asked for a longer pause.
+        self._next_at = max(min(following, self._next_at), self._floor) if early else following
         return self._next_at
 
     def tick(

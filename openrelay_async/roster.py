@@ -93,8 +93,8 @@ class Roster(Generic[R]):
             options,
             on_update,
             sink,
-            began=now - (resumed.elapsed if resumed else 0.0),
-            deadline=now + options.timeout,
+            began=now - options.spent - (resumed.elapsed if resumed else 0.0),
+            deadline=now - options.spent + options.timeout,
             polls_before=entry.polls - (resumed.polls if resumed else 0),
             last_request_before=self.requests,
         )
@@ -141,6 +141,7 @@ class Roster(Generic[R]):
         if last is None or last.status != resource.status:
             self.changed_at = now
         for waiter in entry.waiters:
+            waiter.failures_before = 0
             if waiter.last_request_before >= request:
                 continue
             if waiter.on_update is not None and _differs(last, resource):
@@ -180,6 +181,10 @@ class Roster(Generic[R]):
         )
         try:
             on_update(progress)
+        except (asyncio.CancelledError, StopIteration) as error:  # no future takes them as its error
+            ended = OpenRelayError(f"on_update raised {type(error).__name__}")
+            ended.__cause__ = error
+            self._finish(waiter, ended)
         except Exception as error:  # the caller's own code: its error belongs to its wait alone
             self._finish(waiter, error)
 
@@ -225,13 +230,20 @@ class Roster(Generic[R]):
             for waiter in entry.waiters:
                 self._finish(waiter, _copy(error))
 
-    def stumble(self, entries: Iterable[Entry[R]], error: OpenRelayError, now: float) -> None:
-        """Take in an error that may pass: it ends the waits that have seen too many in a row."""
+    def stumble(self, entries: Iterable[Entry[R]], error: OpenRelayError, request: int, now: float) -> None:
+        """Take in an error that may pass: it ends the waits that have seen too many in a row.
+
+        Args:
+            request: number of the request that failed.
+        """
         for entry in list(entries):
             entry.failures += 1
             for waiter in entry.waiters:
-                if entry.failures > waiter.options.max_failures:
-                    message = f"{entry.failures} polls in a row failed, the last with: {error._say()}"
+                if waiter.last_request_before >= request:
+                    waiter.failures_before += 1
+                failures = entry.failures - waiter.failures_before
+                if failures > waiter.options.max_failures:
+                    message = f"{failures} polls in a row failed, the last with: {error._say()}"
                     self._fail(waiter, WaitError(message), now, _copy(error))
 
     def next_deadline(self) -> float:

@@ -20,12 +20,14 @@ R = TypeVar("R", bound=Living)
 MOST_SINGLES = 100
 """Most single reads of one look; the others have their turn in the next."""
 _AT_ONCE = 8
+_REASON_LIMIT = 2.0
+"""Seconds of real time to read the reason of a state: everybody's next look waits for it."""
 
 
 class SingleReads(Generic[R]):
     """The single reads of one poller: what they find goes to those who wait for it."""
 
-    __slots__ = ("_clock", "_plan", "_refuse_all", "_roster", "_source")
+    __slots__ = ("_clock", "_plan", "_reads_reasons", "_refuse_all", "_roster", "_source")
 
     def __init__(
         self,
@@ -46,9 +48,12 @@ class SingleReads(Generic[R]):
         self._plan = plan
         self._clock = clock
         self._refuse_all = refuse_all
+        self._reads_reasons = True
+        """Whether none has hung in this look."""
 
     async def read(self, entries: Sequence[Entry[R]]) -> None:
         """Read what is waited for, a few at a time."""
+        self._reads_reasons = True
         if len(entries) <= 1:
             for entry in entries:
                 await self._read_one(entry)
@@ -99,7 +104,7 @@ class SingleReads(Generic[R]):
         except OpenRelayError as error:
             self._plan.note(error)
             if may_pass(error):
-                roster.stumble([entry], error, self._clock.monotonic())
+                roster.stumble([entry], error, request, self._clock.monotonic())
             elif isinstance(error, Unauthenticated):
                 self._refuse_all(error)
             else:
@@ -110,17 +115,21 @@ class SingleReads(Generic[R]):
             roster.observe(entry, resource, request, self._clock.monotonic(), full=full)
 
     async def _read_reason(self, entry: Entry[R]) -> None:
-        """Read why a resource is in a state that ends waits; they end without it where that fails."""
+        """Read why a resource is in a state that ends waits; they end without it if that fails or hangs."""
         entry.needs_reason = False
         reading, detail = self._source.read_reason, None
         if reading is None or not entry.waiters:
             return
-        self._roster.count_request()
-        try:
-            detail = await reading.read(entry.id)
-        except Exception as error:  # whatever it is, the state is known
-            if isinstance(error, OpenRelayError):
-                self._plan.note(error)
+        if self._reads_reasons:
+            self._roster.count_request()
+            try:
+                async with asyncio.timeout(_REASON_LIMIT):
+                    detail = await reading.read(entry.id)
+            except Exception as error:  # whatever it is, the state is known
+                if isinstance(error, OpenRelayError):
+                    self._plan.note(error)
+                elif isinstance(error, TimeoutError):
+                    self._reads_reasons = False  # a hundred that hang would take as long as a dozen limits
         self._roster.give_up(entry, detail, self._clock.monotonic())
 
     async def read_absent(self, id: str, watches: Sequence[Watch[R]], look: int) -> None:

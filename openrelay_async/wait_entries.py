@@ -17,8 +17,8 @@ class Waiter(Generic[R]):
     """One wait for one id."""
 
     __slots__ = (
-        "began", "deadline", "entry", "goal", "is_hopeless", "last_request_before", "on_update", "options",
-        "polls_before", "sink",
+        "began", "deadline", "entry", "failures_before", "goal", "is_hopeless", "last_request_before",
+        "on_update", "options", "polls_before", "sink",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +44,8 @@ class Waiter(Generic[R]):
         """In the clock's time; earlier than it was joined if it goes on with another wait."""
         self.deadline = deadline
         """In the clock's time; infinite if it has none."""
+        self.failures_before = entry.failures
+        """Those of the entry's failures in a row whose requests were sent before the wait began."""
         self.polls_before = polls_before
         """The entry's polls when the wait began, less those of the wait that it goes on with."""
         self.last_request_before = last_request_before

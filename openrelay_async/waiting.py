@@ -100,9 +100,13 @@ class WaitOptions:
     """Longest pause between two polls in seconds; `None` lets them back off to 60 s."""
     max_failures: int = DEFAULT_FAILURES
     """Polls in a row that may fail for reasons that pass; one more ends the wait."""
+    spent: float = 0.0
+    """Seconds of the timeout that had passed before there was somebody to poll."""
 
     @classmethod
-    def check(cls, timeout: float, interval: float | None, max_failures: int) -> WaitOptions:
+    def check(
+        cls, timeout: float, interval: float | None, max_failures: int, spent: float = 0.0
+    ) -> WaitOptions:
         """Return the checked options.
 
         Raises:
@@ -112,6 +116,7 @@ class WaitOptions:
             check_seconds("timeout", timeout),
             None if interval is None else check_seconds("interval", interval),
             check_integer("max_failures", max_failures, minimum=0),
+            spent,
         )
 
 

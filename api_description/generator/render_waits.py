@@ -85,7 +85,7 @@ def render_waits(
     imports = [
         "from openrelay_async.fleets import Fleet",
         "from openrelay_async.poll_source import Source",
-        "from openrelay_async.waiting import OnUpdate, WaitOutcome",
+        f"from openrelay_async.waiting import OnUpdate, WaitOutcome{', WaitToken' if kind.takes_org else ''}",
         "from openrelay_async.watching import Change",
     ]
     home, alias = alias_home(waits), None

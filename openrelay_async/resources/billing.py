@@ -40,9 +40,9 @@ class Billing(GeneratedBilling):
         from openrelay_async.lifecycles import BALANCE
 
         goal = balance_goal(check_integer("at_least_cents", at_least_cents, minimum=0))
-        organization = await self._calls.find_organization(org_id)
-        fleet = await find_fleet(self._calls, BALANCE, balance_source, organization)
-        found = await fleet.wait(organization, goal, fleet.options(timeout, interval, max_failures))
+        fleet, spent = await find_fleet(self._calls, BALANCE, balance_source, org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
+        found = await fleet.wait(fleet.org_id or "", goal, options)
         if found is None:
             raise LookupError("the organization has no balance")
         return found.balance

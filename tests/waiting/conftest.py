@@ -68,7 +68,7 @@ def until() -> Until:
     """Waits for a condition in real time, with a limit."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 await asyncio.sleep(0.002)
 

@@ -11,7 +11,7 @@ from typing import get_type_hints
 
 import pytest
 
-from openrelay_async import errors, orders
+from openrelay_async import errors, orders, program_end
 from openrelay_async.emulator import Emulator, Fault, TurnedClock
 from openrelay_async.lease_record import LeaseRecord
 from openrelay_async.resources import clusters, pods, vms
@@ -240,3 +240,23 @@ async def test_a_create_that_waits_ends_with_the_client(client, emulator, clock,
             with pytest.raises(errors.ConnectionFailed, match="is draining"):
                 await asyncio.wait_for(each, 5)
         assert all(request.operation == "createVm" for request in emulator.requests)
+
+
+async def test_creates_that_wait_in_a_queue_end_together_with_the_client(
+    client, emulator, clock, until, monkeypatch
+):
+    """R5.7: not one after the other, each with the moment in which a program may end"""
+    await client.vms.create(name="first", **EIGHT)
+    monkeypatch.setattr(program_end, "_MOMENT", 0.5)
+    closing = emulator.client()
+    queues = closing._calls.transport.shared.pollers
+    waiting = [
+        asyncio.ensure_future(closing.vms.create(name=f"vm-{number}", wait_for_capacity=True, **EIGHT))
+        for number in range(30)
+    ]
+    await until(lambda: [queue.users for queue in queues.values()] == [30])
+    await closing.aclose()
+    async with asyncio.timeout(5):
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {str(end) for end in ends} == {"the client is closed"}
+    assert {type(end) for end in ends} == {errors.ConnectionFailed}

@@ -132,6 +132,15 @@ def test_a_look_in_between_does_not_put_off_the_next_regular_one(plan, clock):
     assert plan.next_look(early=True) == pytest.approx(20)
 
 
+def test_after_a_look_in_between_nobody_looks_before_the_time_that_the_service_asks_for(plan, clock):
+    """R5.1: the next regular look is put off as well."""
+    look(plan, quiet=100, clock=clock)
+    assert plan.next_look(early=False) == pytest.approx(20)
+    clock.advance(15)
+    look(plan, unavailable(retry_after=30), quiet=100, clock=clock)
+    assert plan.next_look(early=True) >= 15 + 30
+
+
 def test_a_long_list_is_spread_over_the_interval(plan, clock):
     assert plan.page_gap(clock.monotonic() - 100, None) == 0
     plan.pages = 10

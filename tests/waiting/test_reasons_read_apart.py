@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from openrelay_async import errors
+from openrelay_async import errors, single_reads
 from openrelay_async.fleets import Fleet
 from openrelay_async.generated.operation_rows.clusters import (
     GET_CLUSTER,
@@ -153,6 +153,30 @@ async def test_time_that_is_up_while_the_reason_is_read_ends_the_wait_as_failed(
     async with emulator.client() as client, asyncio.timeout(5):
         error = await fail(client, clusters, timeout=0.05)
     assert (error.state, error.status_reason) == ("failed", None)
+
+
+async def test_reasons_that_hang_hold_up_nobody(emulator, monkeypatch):
+    """R5.3: neither the waits that fail, nor others; all of a look take one limit together"""
+    monkeypatch.setattr(single_reads, "_REASON_LIMIT", 0.5)
+    clusters = Clusters(total=101)
+    hang = asyncio.Event()
+
+    async def get_detail(cluster_id: str) -> ClusterDetail:
+        clusters.seen.append("get_detail")
+        await hang.wait()
+        return clusters.detail(cluster_id)
+
+    clusters.get_detail = get_detail
+    ids = [f"cl_{number}" for number in range(100)]
+    async with emulator.client() as client, asyncio.timeout(5):
+        fleet = Fleet(client._calls, clusters.source(), "org_1")
+        other = asyncio.ensure_future(fleet.wait("cl_100", "terminated", WaitOptions(interval=0.01)))
+        outcomes = [each async for each in fleet.as_completed(ids, "running", WaitOptions())]
+        clusters.status = "terminated"
+        assert (await other).status == "terminated"
+    assert {type(each.error) for each in outcomes} == {errors.WaitFailed}
+    assert {each.error.status_reason for each in outcomes} == {None}
+    assert clusters.seen.count("get_detail") == 8
 
 
 async def test_who_waits_for_something_else_goes_on(client, clusters):

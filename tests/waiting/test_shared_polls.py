@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections import Counter
 
 import pytest
 
-from openrelay_async import errors
+from openrelay_async import errors, program_end
 from openrelay_async.emulator import Fault
+from openrelay_async.fleets import Fleet
+from openrelay_async.generated.operation_rows.vms import GET_VM, LIST_ORG_VMS
+from openrelay_async.lifecycles import VMS
+from openrelay_async.models import VmSummary
+from openrelay_async.poll_source import Reading, Source
+from openrelay_async.waiting import WaitOptions
 
 
 def count(emulator) -> Counter[str]:
@@ -177,6 +184,28 @@ async def test_a_failed_list_call_is_borne_by_all_and_ends_none(client, emulator
     assert len(await client.vms.wait_all([vm.id for vm in vms], max_failures=4)) == 20
 
 
+async def test_a_failure_of_a_request_that_a_wait_did_not_cause_is_not_its_own(client):
+    """R5.2: it was under way when the wait began"""
+    is_read, answer = asyncio.Event(), asyncio.Event()
+    outcomes = iter([errors.Unavailable("down", status=503), "running"])
+
+    async def read(resource_id: str) -> VmSummary:
+        is_read.set()
+        await answer.wait()
+        if isinstance(outcome := next(outcomes), errors.Unavailable):
+            raise outcome
+        return VmSummary(id=resource_id, name="x", organization_id="org_1", status=outcome)
+
+    source = Source(VMS, LIST_ORG_VMS, pages=lambda size: pytest.fail("one"), read=Reading(GET_VM, read))
+    fleet = Fleet(client._calls, source, "org_1")
+    first = asyncio.ensure_future(fleet.wait("vm_1", "running", WaitOptions()))
+    await is_read.wait()
+    second = asyncio.ensure_future(fleet.wait("vm_1", "running", WaitOptions(max_failures=0)))
+    await asyncio.sleep(0)
+    answer.set()
+    assert (await first).status == (await second).status == "running"
+
+
 async def test_a_refused_key_ends_all_waits_with_an_error_of_their_own(client, emulator, make_vms):
     """R5.2"""
     vms = await make_vms(10)
@@ -219,6 +248,47 @@ async def test_waits_end_with_their_client(emulator, make_vms, until, end):
         with pytest.raises(errors.ConnectionFailed, match=r"closed|draining"):
             await asyncio.wait_for(waiting, 1)
     await client.aclose()
+
+
+async def test_many_waits_of_one_caller_end_together_with_their_client(
+    emulator, make_vms, until, monkeypatch
+):
+    """Not one after the other, each with the moment in which a program may end."""
+    ids = [vm.id for vm in await make_vms(30)]
+    monkeypatch.setattr(program_end, "_MOMENT", 0.5)
+    client = emulator.client()
+
+    async def collect() -> list[errors.OpenRelayError]:
+        return [outcome.error async for outcome in client.vms.as_completed(ids, until="stopped")]
+
+    collecting = asyncio.ensure_future(collect())
+    waiting = asyncio.ensure_future(client.vms.wait_any(ids, until="stopped"))
+    emulator.clear_requests()
+    await until(lambda: emulator.requests)
+    await client.aclose()
+    async with asyncio.timeout(5):
+        assert {str(error) for error in await collecting} == {"the client is closed"}
+        with pytest.raises(errors.ConnectionFailed, match="is closed"):
+            await waiting
+
+
+async def test_a_wait_that_leaves_late_leaves_the_polls_of_later_ones_alone(
+    client, emulator, make_vms, until
+):
+    first, second = await make_vms(2)
+    emulator.move_vm(first.id, "running")
+    pollers = client._calls.transport.shared.pollers
+    outcomes = client.vms.as_completed([first.id])
+    assert (await anext(outcomes)).id == first.id
+    await until(lambda: not pollers)
+    later = asyncio.ensure_future(client.vms.wait(second.id, until="stopped", timeout=math.inf))
+    await until(lambda: pollers)
+    (poller,) = pollers.values()
+    await outcomes.aclose()
+    assert list(pollers.values()) == [poller]
+    later.cancel()
+    await asyncio.gather(later, return_exceptions=True)
+    assert not pollers
 
 
 async def test_a_look_can_be_asked_for(emulator, make_vms, until, clock):

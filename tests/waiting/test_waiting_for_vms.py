@@ -128,6 +128,24 @@ async def test_what_on_update_raises_ends_that_wait_alone(client, make_vms):
         await broken
 
 
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, StopIteration])
+async def test_what_a_future_cannot_hold_ends_that_wait_alone_too(client, make_vms, kind):
+    """What `on_update` looks at may have been cancelled, such as a future of its own."""
+    first, second = await make_vms(2)
+
+    def fail(update):
+        raise kind
+
+    broken = asyncio.ensure_future(client.vms.wait(first.id, on_update=fail))
+    of_many = client.vms.as_completed([first.id], on_update=fail)
+    assert (await client.vms.wait(second.id)).status == "running"
+    with pytest.raises(errors.OpenRelayError, match=f"on_update raised {kind.__name__}") as caught:
+        await broken
+    assert isinstance(caught.value.__cause__, kind)
+    (outcome,) = [outcome async for outcome in of_many]
+    assert isinstance(outcome.error.__cause__, kind)
+
+
 async def test_a_timeout_carries_what_was_seen_and_survives_pickling(client, make_vms):
     """R5.4"""
     (vm,) = await make_vms(1)
@@ -195,6 +213,21 @@ async def test_too_many_failures_in_a_row_end_a_wait(client, emulator, make_vms)
     assert isinstance(caught.value.__cause__, errors.ServerError)
     assert len(emulator.requests) == 4
     assert caught.value.token
+
+
+async def test_failures_of_before_a_wait_began_are_not_its_own(client, emulator, make_vms, until):
+    """R5.2: another wait for the same id had them"""
+    (vm,) = await make_vms(1)
+    emulator.faults.add(Fault(operation="getVm", times=None, status=503))
+    emulator.clear_requests()
+    patient = asyncio.ensure_future(client.vms.wait(vm.id, max_failures=1_000_000))
+    await until(lambda: len(emulator.requests) >= 8)
+    emulator.clear_requests()
+    with pytest.raises(errors.WaitError, match="4 polls in a row failed"):
+        await client.vms.wait(vm.id, max_failures=3)
+    assert len(emulator.requests) >= 4
+    emulator.faults.clear()
+    assert (await patient).status == "running"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, errors.Unauthenticated), (403, errors.PermissionDenied)])
@@ -291,3 +324,63 @@ async def test_no_task_is_left_when_the_last_wait_ends(client, make_vms, list_po
 async def test_a_timeout_that_is_none_is_refused(client, timeout):
     with pytest.raises(errors.ConfigurationError):
         await client.vms.wait("vm_x", timeout=timeout)
+
+
+@pytest.fixture
+async def unanswered(emulator):
+    """A client that is never told its organization."""
+    emulator.faults.add(Fault(operation="whoami", times=None, delay=60))
+    async with emulator.client(org_id=None) as client:
+        yield client
+
+
+async def test_the_time_of_a_wait_includes_the_question_for_the_organization(unanswered, emulator):
+    """R5.1, R5.4: in real time, because the stall is real"""
+    with pytest.raises(errors.WaitTimeout, match="organization was not known") as caught:
+        await unanswered.vms.wait("vm_1", until="stopped", timeout=0.2)
+    error = caught.value
+    assert (error.operation, error.resource_id, error.until, error.polls) == ("whoami", "vm_1", "stopped", 0)
+    assert isinstance(error.__cause__, errors.RequestTimeout)
+    assert error.elapsed >= 0.2
+    with pytest.raises(errors.WaitTimeout) as again:
+        await unanswered.vms.resume_wait(error.token, timeout=0.2)
+    assert again.value.elapsed >= 0.4
+    assert (again.value.resource_id, again.value.until) == ("vm_1", "stopped")
+    emulator.faults.clear()
+    with pytest.raises(errors.NotFound):
+        await unanswered.vms.resume_wait(again.value.token)
+
+
+async def test_the_time_of_many_waits_includes_the_question_for_the_organization(unanswered):
+    """R5.1"""
+    vms = unanswered.vms
+    for wait in (
+        vms.wait_all(["vm_1"], timeout=0.2),
+        vms.wait_any(["vm_1"], timeout=0.2),
+        anext(vms.as_completed(["vm_1"], timeout=0.2)),
+        unanswered.billing.wait_balance(at_least_cents=1, timeout=0.2),
+    ):
+        with pytest.raises(errors.WaitTimeout):
+            await wait
+
+
+async def test_what_is_left_after_the_question_for_the_organization_is_the_time_to_poll(
+    emulator, clock, make_vms
+):
+    """R5.1, R5.4: it is answered after 30 s, and asked by a wait of one minute"""
+    (vm,) = await make_vms(1)
+    emulator.faults.add(Fault(operation="whoami", call=1, times=1, status=503, retry_after=30))
+    async with emulator.client(clock=clock.jumping(), org_id=None) as client:
+        began = clock.monotonic()
+        with pytest.raises(errors.WaitTimeout) as caught:
+            await client.vms.wait(vm.id, until="stopped", timeout=60)
+    assert clock.monotonic() - began == pytest.approx(60)
+    assert caught.value.elapsed == pytest.approx(60)
+
+
+async def test_a_question_for_the_organization_that_fails_in_time_is_no_timeout(emulator, clock):
+    emulator.faults.add(Fault(operation="whoami", times=None, status=500))
+    async with emulator.client(clock=clock.jumping(), org_id=None) as client:
+        with pytest.raises(errors.ServerError) as caught:
+            await client.vms.wait("vm_1", timeout=1800)
+    assert caught.value.operation == "whoami"

@@ -84,6 +84,35 @@ async def test_a_refused_key_ends_a_watch(client, emulator):
         await read(client.vms.watch(), 1)
 
 
+async def test_nothing_is_polled_for_a_reader_who_is_busy_when_the_key_is_refused(
+    client, emulator, make_vms, until, list_polls
+):
+    await make_vms(1)
+    async with aclosing(client.vms.watch(interval=0.5)) as changes:
+        await read(changes, 1)
+        emulator.faults.add(Fault(operation="listOrgVms", times=None, status=403))
+        emulator.clear_requests()
+        await until(lambda: not list_polls())
+        assert [seen.status for seen in emulator.requests if seen.operation == "listOrgVms"].count(403) == 1
+        assert not client._calls.transport.shared.pollers
+        with pytest.raises(errors.PermissionDenied):
+            await read(changes, 10)
+
+
+async def test_a_busy_reader_keeps_no_polls_when_the_client_is_closed(
+    emulator, make_vms, clock, list_polls, until
+):
+    """On a clock that stands still: a poller that sleeps would do so for ever."""
+    await make_vms(1)
+    client = emulator.client(clock=clock)
+    async with aclosing(client.vms.watch()) as changes:
+        await read(changes, 1)
+        await client.aclose()
+        await until(lambda: not list_polls())
+        with pytest.raises(errors.ConnectionFailed):
+            await read(changes, 10)
+
+
 async def test_leaving_a_watch_leaves_no_task(client, make_vms, list_polls):
     await make_vms(1)
     async with aclosing(client.vms.watch()) as changes:

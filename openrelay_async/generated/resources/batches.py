@@ -318,4 +318,5 @@ class Batches(Resource):
 
     async def look_now(self) -> None:
         """Let waits and watches on batches poll now in this event loop: for webhook receivers."""
-        self._fleet().look_now()
+        fleet = self._fleet()
+        fleet.look_now()

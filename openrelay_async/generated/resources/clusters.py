@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     # Waiting loads what it needs when it is used: most programs that read a resource never wait for one.
     from openrelay_async.fleets import Fleet
     from openrelay_async.poll_source import Source
-    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.waiting import OnUpdate, WaitOutcome, WaitToken
     from openrelay_async.watching import Change
 
 
@@ -309,7 +309,9 @@ class Clusters(Resource):
             operations.TERMINATE_CLUSTER, ClusterSummary, path=(id,), timeout=timeout
         )
 
-    async def _fleet(self, org_id: str | None) -> Fleet[ClusterSummary]:
+    async def _fleet(
+        self, org_id: str | None, timeout: float | None = None, wanted: WaitToken | None = None
+    ) -> tuple[Fleet[ClusterSummary], float]:
         from openrelay_async.fleets import find_fleet
         from openrelay_async.lifecycles import CLUSTERS
         from openrelay_async.poll_source import Reading, Source
@@ -324,7 +326,7 @@ class Clusters(Resource):
                 read_reason=Reading(operations.GET_CLUSTER_DETAIL, clusters.get_detail),
             )
 
-        return await find_fleet(self._calls, CLUSTERS, make_source, org_id)
+        return await find_fleet(self._calls, CLUSTERS, make_source, org_id, timeout, wanted)
 
     async def wait(
         self,
@@ -358,8 +360,11 @@ class Clusters(Resource):
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such cluster.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        from openrelay_async.waiting import WaitToken
+
+        wanted = WaitToken("clusters", id, until)
+        fleet, spent = await self._fleet(org_id, timeout, wanted)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return cast("ClusterSummary", await fleet.wait(id, until, options, on_update))
 
     async def resume_wait(
@@ -379,8 +384,8 @@ class Clusters(Resource):
         from openrelay_async.waiting import WaitToken
 
         resumed = WaitToken.decode(token, "clusters")
-        fleet = await self._fleet(resumed.org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(resumed.org_id, timeout, resumed)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return cast(
             "ClusterSummary", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed)
         )
@@ -401,8 +406,8 @@ class Clusters(Resource):
         The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
         those of `wait`.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -421,8 +426,8 @@ class Clusters(Resource):
         One that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
         those of `wait`.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -440,8 +445,8 @@ class Clusters(Resource):
 
         Arguments are those of `wait`.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -466,7 +471,7 @@ class Clusters(Resource):
         Raises:
             Unauthenticated, PermissionDenied: the key may not list clusters.
         """
-        fleet = await self._fleet(org_id)
+        fleet, _ = await self._fleet(org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -476,4 +481,5 @@ class Clusters(Resource):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on clusters poll now in this event loop: for webhook receivers."""
-        (await self._fleet(org_id)).look_now()
+        fleet, _ = await self._fleet(org_id)
+        fleet.look_now()

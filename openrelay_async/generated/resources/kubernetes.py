@@ -715,4 +715,5 @@ class Kubernetes(Resource):
 
     async def look_now(self) -> None:
         """Let waits and watches on Kubernetes clusters poll now in this event loop: for webhook receivers."""
-        self._fleet().look_now()
+        fleet = self._fleet()
+        fleet.look_now()

@@ -395,4 +395,5 @@ class Pods(Resource):
 
     async def look_now(self) -> None:
         """Let waits and watches on pods poll now in this event loop: for webhook receivers."""
-        self._fleet().look_now()
+        fleet = self._fleet()
+        fleet.look_now()

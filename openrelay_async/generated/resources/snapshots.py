@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     # Waiting loads what it needs when it is used: most programs that read a resource never wait for one.
     from openrelay_async.fleets import Fleet
     from openrelay_async.poll_source import Source
-    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.waiting import OnUpdate, WaitOutcome, WaitToken
     from openrelay_async.watching import Change
 
 
@@ -163,7 +163,9 @@ class Snapshots(Resource):
             timeout=timeout,
         )
 
-    async def _fleet(self, org_id: str | None) -> Fleet[Snapshot]:
+    async def _fleet(
+        self, org_id: str | None, timeout: float | None = None, wanted: WaitToken | None = None
+    ) -> tuple[Fleet[Snapshot], float]:
         from openrelay_async.fleets import find_fleet
         from openrelay_async.lifecycles import SNAPSHOTS
         from openrelay_async.poll_source import Source, one_page
@@ -176,7 +178,7 @@ class Snapshots(Resource):
                 pages=one_page(operations.LIST_ORG_SNAPSHOTS, lambda: snapshots.list(org_id=org_id)),
             )
 
-        return await find_fleet(self._calls, SNAPSHOTS, make_source, org_id)
+        return await find_fleet(self._calls, SNAPSHOTS, make_source, org_id, timeout, wanted)
 
     async def wait(
         self,
@@ -210,8 +212,11 @@ class Snapshots(Resource):
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such snapshot.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        from openrelay_async.waiting import WaitToken
+
+        wanted = WaitToken("snapshots", id, until)
+        fleet, spent = await self._fleet(org_id, timeout, wanted)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return cast("Snapshot", await fleet.wait(id, until, options, on_update))
 
     async def resume_wait(
@@ -231,8 +236,8 @@ class Snapshots(Resource):
         from openrelay_async.waiting import WaitToken
 
         resumed = WaitToken.decode(token, "snapshots")
-        fleet = await self._fleet(resumed.org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(resumed.org_id, timeout, resumed)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return cast("Snapshot", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
 
     async def wait_all(
@@ -251,8 +256,8 @@ class Snapshots(Resource):
         The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
         those of `wait`.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -271,8 +276,8 @@ class Snapshots(Resource):
         One that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
         those of `wait`.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -290,8 +295,8 @@ class Snapshots(Resource):
 
         Arguments are those of `wait`.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -316,7 +321,7 @@ class Snapshots(Resource):
         Raises:
             Unauthenticated, PermissionDenied: the key may not list snapshots.
         """
-        fleet = await self._fleet(org_id)
+        fleet, _ = await self._fleet(org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -326,4 +331,5 @@ class Snapshots(Resource):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on snapshots poll now in this event loop: for webhook receivers."""
-        (await self._fleet(org_id)).look_now()
+        fleet, _ = await self._fleet(org_id)
+        fleet.look_now()

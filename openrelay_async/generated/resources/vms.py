@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     # Waiting loads what it needs when it is used: most programs that read a resource never wait for one.
     from openrelay_async.fleets import Fleet
     from openrelay_async.poll_source import Source
-    from openrelay_async.waiting import OnUpdate, WaitOutcome
+    from openrelay_async.waiting import OnUpdate, WaitOutcome, WaitToken
     from openrelay_async.watching import Change
 
 AnyVm = VmSummary | VmDetail
@@ -529,7 +529,9 @@ class Vms(Resource):
         """
         return await self._calls.call(operations.TERMINATE_VM, VmSummary, path=(id,), timeout=timeout)
 
-    async def _fleet(self, org_id: str | None) -> Fleet[AnyVm]:
+    async def _fleet(
+        self, org_id: str | None, timeout: float | None = None, wanted: WaitToken | None = None
+    ) -> tuple[Fleet[AnyVm], float]:
         from openrelay_async.fleets import find_fleet
         from openrelay_async.lifecycles import VMS
         from openrelay_async.poll_source import Reading, Source
@@ -544,7 +546,7 @@ class Vms(Resource):
                 read_full=Reading(operations.GET_VM_DETAIL, vms.get_detail),
             )
 
-        return await find_fleet(self._calls, VMS, make_source, org_id)
+        return await find_fleet(self._calls, VMS, make_source, org_id, timeout, wanted)
 
     @overload
     async def wait(
@@ -614,8 +616,11 @@ class Vms(Resource):
             WaitError: more than `max_failures` polls failed in a row.
             NotFound: no such VM.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        from openrelay_async.waiting import WaitToken
+
+        wanted = WaitToken("vms", id, until)
+        fleet, spent = await self._fleet(org_id, timeout, wanted)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return cast("AnyVm", await fleet.wait(id, until, options, on_update))
 
     async def resume_wait(
@@ -635,8 +640,8 @@ class Vms(Resource):
         from openrelay_async.waiting import WaitToken
 
         resumed = WaitToken.decode(token, "vms")
-        fleet = await self._fleet(resumed.org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(resumed.org_id, timeout, resumed)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return cast("AnyVm", await fleet.wait(resumed.id, resumed.until, options, on_update, resumed))
 
     async def wait_all(
@@ -655,8 +660,8 @@ class Vms(Resource):
         The first error ends it; `as_completed` gives results and errors apart. Arguments and errors are
         those of `wait`.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return await fleet.wait_all(ids, until, options, on_update)
 
     async def wait_any(
@@ -675,8 +680,8 @@ class Vms(Resource):
         One that fails does not end it: if none reaches the goal, the last error is raised. Arguments are
         those of `wait`.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
         return await fleet.wait_any(ids, until, options, on_update)
 
     async def as_completed(
@@ -694,8 +699,8 @@ class Vms(Resource):
 
         Arguments are those of `wait`.
         """
-        fleet = await self._fleet(org_id)
-        options = fleet.options(timeout, interval, max_failures)
+        fleet, spent = await self._fleet(org_id, timeout)
+        options = fleet.options(timeout, interval, max_failures, spent)
         outcomes = fleet.as_completed(ids, until, options, on_update)
         try:
             async for outcome in outcomes:
@@ -720,7 +725,7 @@ class Vms(Resource):
         Raises:
             Unauthenticated, PermissionDenied: the key may not list VMs.
         """
-        fleet = await self._fleet(org_id)
+        fleet, _ = await self._fleet(org_id)
         changes = fleet.watch(existing=existing, interval=interval)
         try:
             async for change in changes:
@@ -730,4 +735,5 @@ class Vms(Resource):
 
     async def look_now(self, *, org_id: str | None = None) -> None:
         """Let waits and watches on VMs poll now in this event loop: for webhook receivers."""
-        (await self._fleet(org_id)).look_now()
+        fleet, _ = await self._fleet(org_id)
+        fleet.look_now()
