@@ -48,7 +48,7 @@ async def explain_refusal(
 
     Args:
         ask: used at most once for a credential, however many calls are refused; once a minute if it
-            tells nothing.
+            tells nothing in `LONGEST_INQUIRY`. A call with less time leaves the question to later ones.
         remaining: seconds left of the call.
     """
     if isinstance(error, Unauthenticated) and request.operation.authentication != "none":
@@ -64,14 +64,18 @@ async def _learn(credential: Credential, ask: Ask, limit: float, clock: Clock) -
         return
 
     async def run() -> None:
-        await ask(HttpRequest(WHOAMI, WHOAMI.path), limit)
+        # Not within this call's limit: others with more time may wait for the answer too.
+        await ask(HttpRequest(WHOAMI, WHOAMI.path), LONGEST_INQUIRY)
 
     try:
         async with asyncio.timeout(limit):
             await credential.learning.run(run)
-    except (TimeoutError, OpenRelayError):
+    except OpenRelayError:
         # The refusal itself is what the caller has to see; this was only to explain it.
         pass
+    except TimeoutError:
+        if limit < LONGEST_INQUIRY:
+            return  # it was the call that had no more time: that says nothing about whoami
     if credential.access is None:
         credential.ask_after = clock.monotonic() + ASK_AGAIN
 

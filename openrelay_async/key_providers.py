@@ -118,9 +118,10 @@ class CommandKey:
     def __init__(self, *command: str, timeout: float = 10.0, env: Mapping[str, str] | None = None) -> None:
         if not command or not all(isinstance(word, str) for word in command):
             raise ConfigurationError('CommandKey takes a command word by word: CommandKey("op", "read", …)')
-        if len(command) == 1 and len(shlex.split(command[0])) > 1 and not Path(command[0]).exists():
+        if len(command) == 1 and not _is_program(command[0]):
             raise ConfigurationError(
-                'CommandKey takes a command word by word and uses no shell: CommandKey("op", "read", …)'
+                "CommandKey takes a command word by word and uses no shell, so pass its parts as separate "
+                'arguments: CommandKey("op", "read", …)'
             )
         self.command = command
         self.timeout = check_seconds("timeout", timeout)
@@ -173,6 +174,15 @@ class CommandKey:
     def __repr__(self) -> str:
         # Its arguments may be secrets themselves.
         return f"CommandKey({self.command[0]!r}, …)"
+
+
+def _is_program(text: str) -> bool:
+    """Return whether a text may be a program: one word, or the path of a file, whatever is in its name."""
+    try:
+        return Path(text).exists() or len(shlex.split(text)) <= 1
+    except (OSError, ValueError):
+        # Longer than a file's name can be, or with a quotation mark that has no end.
+        return False
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

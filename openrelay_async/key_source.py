@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections.abc import Awaitable
@@ -187,6 +188,12 @@ class ProvidedKey:
             raise
         except Exception as error:  # the provider's own
             problem = f"{source}: {describe_foreign(error)}"
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Of work of the provider's own: nobody has cancelled this question, or those who wait for it.
+            problem = f"{source}: the provider raised {describe_foreign(error)}"
         else:
             if self._credential is None or fresh.secret not in (self._credential.secret, *self._superseded):
                 self._credential = fresh

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar, Literal, get_args
@@ -133,6 +133,11 @@ def describe_switched(rotation: Rotation, cause: BaseException) -> str:
     return f"the new key {rotation.new_key_id} is in use, {old}"
 
 
+def describe_unrevoked(which: str, cause: OpenRelayError) -> str:
+    """Return that a key is left to its owner, in words."""
+    return f"{which} could not be revoked ({cause.status or 'no answer'}): do it yourself"
+
+
 def find_old_key(
     keys: Iterable[ApiKeySummary], *, key_id: str | None, has_prefix: Callable[[str], bool]
 ) -> ApiKeySummary:
@@ -157,27 +162,6 @@ def find_old_key(
     raise RotationError(
         f"{len(found)} keys begin like the one in use: say which one it is with key_id=; nothing was changed"
     )
-
-
-def find_orphan(
-    keys: Iterable[ApiKeySummary], *, known: Iterable[str], name: str, scopes: Sequence[str] | None
-) -> ApiKeySummary | None:
-    """Return the key that a create without an answer made, if it is beyond doubt.
-
-    It must be new, never used, of the right name and scopes, and the only one: another rotation may run
-    elsewhere, and its key must not be revoked.
-    """
-    before = frozenset(known)
-    found = [
-        key
-        for key in keys
-        if key.id not in before
-        and key.name == name
-        and key.revoked_at is None
-        and key.last_used_at is None
-        and (scopes is None or sorted(key.scopes) == sorted(scopes))
-    ]
-    return found[0] if len(found) == 1 else None
 
 
 def check_lifetime(expires_in: float | timedelta | None) -> int | None:

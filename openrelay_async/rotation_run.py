@@ -27,6 +27,7 @@ from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.generated.resources.api_keys import ApiKeys
 from openrelay_async.key_handover import hand_over
 from openrelay_async.key_source import StaticKey
+from openrelay_async.orphan_keys import SEARCH_TIME, describe_left, look_for_orphans, tell_left
 from openrelay_async.rotation import (
     Journal,
     Rotation,
@@ -34,8 +35,8 @@ from openrelay_async.rotation import (
     Step,
     Store,
     describe_switched,
+    describe_unrevoked,
     find_old_key,
-    find_orphan,
     lifetime_of,
     stopped_error,
 )
@@ -68,7 +69,9 @@ class RotationRun:
     scopes: list[str] = field(factory=list[str])
     """What the new key shall have."""
     known: set[str] = field(factory=set[str])
-    """Ids of the keys that were there before."""
+    """Ids of the keys that were there before, and of those that the rotation has accounted for."""
+    unanswered: int = 0
+    """Creates whose answer is not there: each may have made a key, or may still do so."""
 
     def keys_by(self, credential: Credential) -> ApiKeys:
         """Return the calls about API keys, made with one certain key."""
@@ -120,6 +123,7 @@ class RotationRun:
         keys = self.keys_by(self.old)
         lost: OpenRelayError = InvalidResponse("no key was made")
         for _ in range(CREATE_ATTEMPTS):
+            self.unanswered += 1  # before it is sent: it may be cancelled at any moment
             try:
                 made = await keys.create(
                     name=rotation.name,
@@ -132,26 +136,50 @@ class RotationRun:
                 )
             except OpenRelayError as error:
                 if not error.maybe_applied:
+                    self.unanswered -= 1
                     raise
                 lost = error
             else:
+                self.unanswered -= 1
+                self.known.add(made.id)
                 self.mark("verify", new_key_id=made.id)
                 self.new = check_key(made.key, source="the new key")
                 self.calls.transport.shared.credentials.add(self.new)
                 return
-            await self._revoke_orphan()
+            await self._end_orphan(within=SEARCH_TIME)
         raise lost
 
-    async def _revoke_orphan(self) -> str | None:
-        """Revoke the key that a create without an answer made; return its id if there was one."""
-        keys = self.keys_by(self.old)
-        found = await keys.list()
-        orphan = find_orphan(found, known=self.known, name=self._begun.name, scopes=self.scopes)
-        if orphan is None:
-            return None
-        await keys.revoke(orphan.id)
-        self.known.add(orphan.id)
-        return orphan.id
+    async def _end_orphan(self, *, within: float) -> str:
+        """Look for the key that a create without an answer made, and revoke it; return what became of it.
+
+        Args:
+            within: seconds for which it is looked for. It is always looked for once.
+
+        Raises:
+            OpenRelayError: it could not be looked for, or not be revoked.
+        """
+        keys, shared = self.keys_by(self.old), self.calls.transport.shared
+        found = await look_for_orphans(keys, shared, self._begun, self.known, within=within)
+        if len(found) != 1:
+            return describe_left(self._begun, found)
+        await keys.revoke(found[0].id, timeout=UNDO_TIMEOUT)
+        self.known.add(found[0].id)
+        self.unanswered -= 1
+        return f"the new key {found[0].id} was revoked"
+
+    async def _look_once_more(self) -> None:
+        """End what a create without an answer has made since it was looked for, while the old key can.
+
+        What is left is told in the log: the rotation itself has succeeded.
+        """
+        if not self.unanswered:
+            return
+        try:
+            became = await self._end_orphan(within=0.0)
+        except OpenRelayError as error:
+            became = describe_unrevoked("a second new key, if there is one,", error)
+        if self.unanswered:
+            tell_left(self._begun, became)
 
     async def verify(self) -> None:
         """Use the new key once: it must be known, in the right organization, with the scopes asked for."""
@@ -258,15 +286,17 @@ class RotationRun:
                 # Nobody knows whether a store that was interrupted has stored: then both keys stay.
                 became = f"the old key {old.id} works, and so does {stopped.new_key_id}, stored or not"
             else:
-                undone, _ = await carry_through(self.undo())
-                became = f"{undone.result()}, the old key stays in use"
+                # A create that was cut off is still under way at the service.
+                within = SEARCH_TIME if stopped.step == "create" else 0.0
+                undone, _ = await self._undo_whatever_comes(within)
+                became = f"{undone}, the old key stays in use"
             error.add_note(f"The rotation stopped at step {stopped.step}: {became}.")
             raise
         else:
             return
         stopped = self._begun
-        undone, cancelled = await carry_through(self.undo())
-        failure = stopped_error(cause, f"{undone.result()}, the old key stays in use", stopped)
+        undone, cancelled = await self._undo_whatever_comes(0.0)
+        failure = stopped_error(cause, f"{undone}, the old key stays in use", stopped)
         if cancelled is not None:
             cancelled.add_note(failure.message)
             raise cancelled
@@ -285,6 +315,7 @@ class RotationRun:
             if grace > 0:
                 self.mark("grace")
                 await self.calls.transport.shared.clock.sleep(grace)
+            await self._look_once_more()
             return await self.revoke_old()
         except RotationError:
             raise
@@ -298,21 +329,36 @@ class RotationRun:
             raise
         raise stopped_error(cause, describe_switched(self._begun, cause), self.rotation) from None
 
-    async def undo(self) -> str:
-        """Revoke the new key with the old one; return what became of it, in words."""
-        new_key_id = self._begun.new_key_id
+    async def _undo_whatever_comes(self, within: float) -> tuple[str, asyncio.CancelledError | None]:
+        """Undo, whoever is cancelled; return what became of the new key, and a cancellation of the caller."""
+        task, cancelled = await carry_through(self.undo(within=within))
+        if task.cancelled():
+            # A loop that ends cancels all of its tasks, this one too, but each of them once.
+            task, again = await carry_through(self.undo(within=within))
+            cancelled = again or cancelled
+        return task.result(), cancelled
+
+    async def undo(self, *, within: float) -> str:
+        """Revoke the new key with the old one; return what became of it, in words.
+
+        Args:
+            within: seconds for which the key of a create without an answer is looked for.
+        """
+        became: list[str] = []
+        which = f"the new key {self._begun.new_key_id}"
         try:
-            if new_key_id is not None:
-                await self.keys_by(self.old).revoke(new_key_id, timeout=UNDO_TIMEOUT)
-            else:
-                new_key_id = await self._revoke_orphan()
+            if self._begun.new_key_id is not None:
+                await self.keys_by(self.old).revoke(self._begun.new_key_id, timeout=UNDO_TIMEOUT)
+                became.append(f"{which} was revoked")
+            if self.unanswered:
+                which = "a new key, if there is one,"
+                became.append(await self._end_orphan(within=within))
         except OpenRelayError as error:
-            which = f"the new key {new_key_id}" if new_key_id else "a new key, if there is one,"
-            return f"{which} could not be revoked ({error.status or 'no answer'}): do it yourself"
+            return ", ".join([*became, describe_unrevoked(which, error)])
         with contextlib.suppress(OSError):
             # What is reported is what became of the keys, and why.
             self.mark("undone")
-        return "no new key was made" if new_key_id is None else f"the new key {new_key_id} was revoked"
+        return ", ".join(became) or "no new key was made"
 
 
 def _same_budget(old: ApiKeySummary) -> KeyBudgetRequest | Unset:

@@ -164,7 +164,9 @@ class Transport:
         if operation.authentication == "none":
             return None
         asks = self.key_source.has_key or operation.authentication == "required"
-        if self.key_source.current is None and asks:
+        # Read once: the time to ask again may come between two looks.
+        current = self.key_source.current
+        if current is None and asks:
             try:
                 async with asyncio.timeout(None if timeout == math.inf else timeout):
                     credential = await self.key_source.get()
@@ -176,7 +178,7 @@ class Transport:
                 self.shared.credentials.add(credential)
                 return credential
             raise problem._with(**operation.facts())
-        return self.key_source.current
+        return current
 
     def _note_access(self, request: HttpRequest, credential: Credential, whoami: HttpResponse) -> None:
         """Remember what a key may do, for errors that have to say it, and tell if it expires soon."""

@@ -12,6 +12,7 @@ from openrelay_async.errors import OpenRelayError
 from openrelay_async.generated.models.api_keys import ApiKeySummary
 from openrelay_async.generated.operation_rows.api_keys import CREATE_ORG_API_KEY
 from openrelay_async.generated.resources.api_keys import ApiKeys as GeneratedApiKeys
+from openrelay_async.orphan_keys import SEARCH_TIME, tell_left
 from openrelay_async.rotation import (
     Journal,
     Rotation,
@@ -48,6 +49,8 @@ class ApiKeys(GeneratedApiKeys):
         views to it (the next attempts of running calls too), waits until no request is under way with the
         old key, waits for `grace`, and revokes the old key. Nothing depends on the new key before `store`
         has returned. If creating, verifying or storing fails, the new key is revoked and the old one stays.
+        A create whose answer is lost is looked for during 5 s, revoked, and made again; what cannot be told
+        for certain then is named in the error, or in a warning of the logger `openrelay_async`.
 
         The key needs the scope `clusters:write`: it creates and revokes keys.
 
@@ -72,7 +75,8 @@ class ApiKeys(GeneratedApiKeys):
         Raises:
             ConfigurationError: an argument that cannot work; nothing was sent.
             RotationError: a step failed. It says which one, which key works, and what is left to do. A
-                rotation that is cancelled says so in a note of the `CancelledError`.
+                rotation that is cancelled says so in a note of the `CancelledError`, when the new key is
+                revoked. One that is cancelled while the key is made looks for it for up to 5 s.
         """
         check_delay("grace", grace)
         check_delay("drain_timeout", drain_timeout)
@@ -131,9 +135,13 @@ class ApiKeys(GeneratedApiKeys):
                 rotation,
             )
         run.known, run.scopes = set(rotation.known_key_ids), list(rotation.scopes)
-        became = await run.undo()
-        if became.endswith("yourself"):
+        # Where it stopped while creating, nobody has the answer.
+        run.unanswered = int(rotation.new_key_id is None)
+        became = await run.undo(within=SEARCH_TIME)
+        if not run.rotation.is_over:
             raise rotation_error(f"{became}, the old key stays in use", rotation)
+        if run.unanswered:
+            tell_left(rotation, became)
         return run.mark("undone")
 
     def _client_calls(self) -> ClientCalls:

@@ -121,6 +121,7 @@ LAYERS: dict[str, list[str]] = {
         "fleets",
         "availability",
         "generated.resources.*",
+        "orphan_keys",
         "rotation_run",
         "machines",
         "balance",

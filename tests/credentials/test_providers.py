@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from openrelay_async import AsyncClient, EnvironmentKey, FileKey, RetryPolicy, Secret
+from openrelay_async import AsyncClient, EnvironmentKey, FileKey, RetryPolicy, Secret, SystemClock
 from openrelay_async.errors import ConfigurationError, RequestTimeout
 from openrelay_async.key_providers import CommandKey, KeyringKey
 from tests.canary.leaks import foreign_links, leaks_of_error
@@ -171,6 +171,56 @@ async def test_callers_that_share_a_failing_provider_get_errors_of_their_own(key
     assert [getattr(result, "operation", None) for result in results] == ["getVm", "listOrgApiKeys"]
 
 
+async def test_a_provider_whose_own_work_was_cancelled_has_failed(keys: KeyServer) -> None:
+    """R9.1: nobody has cancelled the calls that wait for it."""
+
+    async def fetch() -> str:
+        fetching = asyncio.ensure_future(asyncio.Event().wait())
+        fetching.cancel()
+        await fetching
+        return KEY
+
+    async with AsyncClient(fetch, base_url=keys.url) as client:
+        results = await asyncio.gather(*(client.vms.get("v") for _ in range(3)), return_exceptions=True)
+    assert [type(result) for result in results] == [ConfigurationError] * 3
+    assert all("the provider raised CancelledError" in str(result) for result in results)
+    assert all(foreign_links(result) == [] for result in results if isinstance(result, BaseException))
+    assert keys.seen == []
+
+
+async def test_a_blocking_provider_that_raises_a_cancellation_has_failed(keys: KeyServer) -> None:
+    """R9.1."""
+
+    def fetch() -> str:
+        raise asyncio.CancelledError
+
+    async with AsyncClient(fetch, base_url=keys.url) as client:
+        with pytest.raises(ConfigurationError, match="the provider raised CancelledError"):
+            await client.account.whoami()
+
+
+async def test_a_question_that_is_cancelled_with_all_tasks_of_the_loop_ends(keys: KeyServer) -> None:
+    """R3.5: as at the end of `asyncio.run`."""
+    asked = asyncio.Event()
+
+    async def fetch() -> str:
+        asked.set()
+        await asyncio.Event().wait()
+        return KEY
+
+    async with AsyncClient(fetch, base_url=keys.url) as client:
+        before = asyncio.all_tasks()
+        calling = asyncio.ensure_future(client.account.whoami())
+        await asyncio.wait_for(asked.wait(), 20)
+        started = asyncio.all_tasks() - before
+        assert len(started) == 2, "the call and the question"
+        for task in started:
+            task.cancel()
+        await asyncio.wait(started, timeout=20)
+        assert all(task.cancelled() for task in started)
+        assert calling.cancelled()
+
+
 async def test_an_environment_key_is_read_when_it_is_needed(
     keys: KeyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +251,27 @@ async def test_a_changed_file_is_picked_up_without_a_401(keys: KeyServer, key_fi
                 await client.account.whoami()
                 await asyncio.sleep(0.01)
     assert set(keys.seen) == {KEY, OTHER}
+
+
+async def test_no_request_goes_out_without_its_key_when_it_is_time_to_ask_again(
+    keys: KeyServer, key_file: Path
+) -> None:
+    """R9.1: that time may come between any two looks at the key."""
+
+    class Halting(SystemClock):
+        """Goes on by two hundredths of a second with every look at it."""
+
+        now = 0.0
+
+        def monotonic(self) -> float:
+            self.now += 0.02
+            return self.now
+
+    keys.good = {KEY}
+    async with AsyncClient(FileKey(key_file, check_every=0.3), base_url=keys.url, clock=Halting()) as client:
+        for _ in range(200):
+            await client.request("GET", "/v1/whoami")
+    assert keys.seen == [KEY] * 200
 
 
 async def test_a_file_may_be_read_for_every_call(keys: KeyServer, key_file: Path) -> None:
@@ -277,6 +348,21 @@ def test_a_command_runs_without_a_shell(tmp_path: Path) -> None:
     assert not marker.exists()
     with pytest.raises(ConfigurationError, match="word by word"):
         CommandKey("op read op://vault/item")
+
+
+@pytest.mark.parametrize(
+    "command", ["/opt/it's/key", 'op read "op://vault/item', "op " * 1000], ids=["'", '"', "long"]
+)
+def test_a_command_that_is_no_program_is_to_be_given_word_by_word(command: str) -> None:
+    with pytest.raises(ConfigurationError, match="pass its parts as separate arguments"):
+        CommandKey(command)
+
+
+def test_a_program_may_have_any_characters_in_its_path(tmp_path: Path) -> None:
+    program = tmp_path / "it's my key"
+    program.write_text(f"#!/bin/sh\necho {KEY}\n")
+    program.chmod(0o700)
+    assert CommandKey(str(program))() == Secret(KEY)
 
 
 def test_a_command_that_takes_too_long_is_killed_with_its_children() -> None:

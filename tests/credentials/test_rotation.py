@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from openrelay_async import AsyncClient, FileKey, PoolLimits, RetryPolicy, errors
-from openrelay_async.emulator import Emulator, Fault
+from openrelay_async.emulator import Emulator, Fault, TurnedClock
 from openrelay_async.emulator.options import Generation
 from openrelay_async.hooks import AttemptStarted
 from openrelay_async.rotation import Rotation, RotationError
@@ -156,7 +156,8 @@ async def test_a_failure_before_the_key_is_stored_leaves_the_old_key_and_no_new_
         emulator.faults.add(fault)
     stored: list[str] = []
     retry = RetryPolicy(max_attempts=3, base=0.001, cap=0.002, budget_ratio=1, budget_burst=1000)
-    async with emulator.client(retry=retry) as client:
+    # A create without an answer is looked for during 5 s each time.
+    async with emulator.client(retry=retry, clock=TurnedClock().jumping()) as client:
         [before] = await working_keys(emulator)
         with pytest.raises(RotationError, match=f"step {step}") as caught:
             await client.api_keys.rotate(store=stored.append)

@@ -190,6 +190,8 @@ class ApiKeys(SyncResource[async_resource.ApiKeys]):
         views to it (the next attempts of running calls too), waits until no request is under way with the
         old key, waits for `grace`, and revokes the old key. Nothing depends on the new key before `store`
         has returned. If creating, verifying or storing fails, the new key is revoked and the old one stays.
+        A create whose answer is lost is looked for during 5 s, revoked, and made again; what cannot be told
+        for certain then is named in the error, or in a warning of the logger `openrelay_async`.
 
         The key needs the scope `clusters:write`: it creates and revokes keys.
 
@@ -214,7 +216,8 @@ class ApiKeys(SyncResource[async_resource.ApiKeys]):
         Raises:
             ConfigurationError: an argument that cannot work; nothing was sent.
             RotationError: a step failed. It says which one, which key works, and what is left to do. A
-                rotation that is cancelled says so in a note of the `CancelledError`.
+                rotation that is cancelled says so in a note of the `CancelledError`, when the new key is
+                revoked. One that is cancelled while the key is made looks for it for up to 5 s.
         """
         return self._bridge.run(
             self._resource.rotate(
