@@ -18,6 +18,7 @@ from attrs import evolve
 from openrelay_async.client_state import finishing
 from openrelay_async.errors import (
     ConfigurationError,
+    ConnectionFailed,
     LeaseError,
     LeaseExpired,
     NotFound,
@@ -62,6 +63,8 @@ class Lease(Generic[C, W]):
         self._expired: LeaseExpired | None = None
         self._cancels_before = 0
         self._was_used = False
+        self._doubt: OpenRelayError | None = None
+        """Why nobody knows whether the create has succeeded."""
 
     def __repr__(self) -> str:
         return f"<Lease of {self._steps}, id {self.id}>"
@@ -153,6 +156,10 @@ class Lease(Generic[C, W]):
         """Create it; whatever happens, what was created is known or has been terminated when this ends."""
         # A create that is under way has its answer soon, and only with it can it be undone.
         task, cancelled = await carry_through(self._create_and_find())
+        if task.cancelled() and self._doubt is not None:
+            # A loop that ends cancels all of its tasks, those of leases too, but each of them once.
+            task, again = await carry_through(self._find(self._doubt))
+            cancelled = again or cancelled
         if cancelled is None:
             return task.result()
         if self.id is not None:
@@ -170,11 +177,24 @@ class Lease(Generic[C, W]):
                 with suppress(OSError):
                     self._note_end()
                 raise
-            with finishing():
-                created = await self._look_for(error)
+            self._doubt = error
+        except asyncio.CancelledError:
+            self._doubt = ConnectionFailed("the end of its loop cut the create off", maybe_applied=True)
+            raise
+        else:
+            self._settle(created)
+            return created
+        return await self._find(self._doubt)
+
+    async def _find(self, error: OpenRelayError) -> C:
+        with finishing():
+            created = await self._look_for(error)
+        self._settle(created)
+        return created
+
+    def _settle(self, created: C) -> None:
         self.id = created.id
         self._claim.settle(self._shared, created.id)
-        return created
 
     async def _look_for(self, error: OpenRelayError) -> C:
         """Return what an ambiguous create has created.
@@ -234,7 +254,8 @@ class Lease(Generic[C, W]):
             task, cancelled = await carry_through(self._terminate(self.id))
             if task.cancelled():
                 # A loop that ends cancels all of its tasks, those of leases too, but each of them once.
-                task, cancelled = await carry_through(self._terminate(self.id))
+                task, again = await carry_through(self._terminate(self.id))
+                cancelled = again or cancelled
             task.result()
         self._note_end()
         if cancelled is not None:
