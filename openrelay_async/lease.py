@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from attrs import evolve
 
+from openrelay_async.capacity import telling_tries
 from openrelay_async.client_state import finishing
 from openrelay_async.errors import (
     ConfigurationError,
@@ -63,6 +64,8 @@ class Lease(Generic[C, W]):
         self._expired: LeaseExpired | None = None
         self._cancels_before = 0
         self._was_used = False
+        self._sent_at = math.inf
+        """When the last create was sent, by the client's clock: waiting for room is before it."""
         self._doubt: OpenRelayError | None = None
         """Why nobody knows whether the create has succeeded."""
 
@@ -87,14 +90,13 @@ class Lease(Generic[C, W]):
         if self._record is not None:
             self._line = self._begin_line(claim)
             self._record.write(self._line)
-        began = clock.monotonic()
         created = await self._create()
         try:
             self._note(created.id)
             limit = terms.seconds(steps.price(created) if steps.price else None)
             usable = await steps.wait(created.id, min(terms.wait_timeout, limit))
             if limit != math.inf:
-                self._start_guard(began + limit - clock.monotonic(), limit)
+                self._start_guard(self._sent_at + limit - clock.monotonic(), limit)
         except BaseException:
             with suppress(OSError):  # of the record: the error that is raised says more
                 await self._end()
@@ -170,8 +172,10 @@ class Lease(Generic[C, W]):
         raise cancelled
 
     async def _create_and_find(self) -> C:
+        self._note_try()
         try:
-            created = await self._steps.create(self._terms.wait_for_capacity)
+            with telling_tries(self._note_try):
+                created = await self._steps.create(self._terms.wait_for_capacity)
         except (Exception, Stopped) as error:
             if not isinstance(error, OpenRelayError) or not error.maybe_applied:
                 with suppress(OSError):
@@ -185,6 +189,9 @@ class Lease(Generic[C, W]):
             self._settle(created)
             return created
         return await self._find(self._doubt)
+
+    def _note_try(self) -> None:
+        self._sent_at = self._clock.monotonic()
 
     async def _find(self, error: OpenRelayError) -> C:
         with finishing():
