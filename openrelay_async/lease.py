@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import uuid
 from contextlib import suppress
 from types import TracebackType
@@ -26,11 +27,13 @@ from openrelay_async.errors import (
     OpenRelayError,
     Unauthenticated,
 )
+from openrelay_async.lease_failures import left_running, unknown_creation
 from openrelay_async.lease_record import LeaseLine, LeaseRecord, begin_line, ended
-from openrelay_async.lease_search import CLOCK_MARGIN, Claim, NamedLiving, describe_ids, list_together
+from openrelay_async.lease_search import CLOCK_MARGIN, Claim, NamedLiving, list_together
 from openrelay_async.lease_terms import LeaseSteps, LeaseTerms
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import may_pass
+from openrelay_async.program_end import let_program_end
 from openrelay_async.transport import Transport
 from openrelay_async.uncancelled import Stopped, carry_through
 
@@ -64,6 +67,7 @@ class Lease(Generic[C, W]):
         self._expired: LeaseExpired | None = None
         self._cancels_before = 0
         self._was_used = False
+        self._pid = 0
         self._sent_at = math.inf
         """When the last create was sent, by the client's clock: waiting for room is before it."""
         self._doubt: OpenRelayError | None = None
@@ -77,11 +81,14 @@ class Lease(Generic[C, W]):
             raise RuntimeError("a lease is used once: ask for another")
         self._was_used = True
         claim = self._claim = Claim(self._steps.name, self._clock.wall())
-        claim.enter(self._shared)
+        claim.enter(self._shared, self._close)
+        self._pid = os.getpid()
         try:
             return await self._begin(claim)
-        except BaseException:
+        except BaseException as error:
             claim.leave(self._shared)
+            if isinstance(error, ConnectionFailed) and self._shared.refusing is not None:
+                await let_program_end(error)
             raise
 
     async def _begin(self, claim: Claim) -> W:
@@ -192,6 +199,7 @@ class Lease(Generic[C, W]):
 
     def _note_try(self) -> None:
         self._sent_at = self._clock.monotonic()
+        self._claim.was_sent = True
 
     async def _find(self, error: OpenRelayError) -> C:
         with finishing():
@@ -234,23 +242,10 @@ class Lease(Generic[C, W]):
             if elapsed >= limit:
                 claim.give_up(self._shared)
                 if problem or found:
-                    raise self._unknown(error, problem, [item.id for item in found]) from error
+                    raise unknown_creation(steps, error, problem, [item.id for item in found]) from error
                 error.add_note(f"{steps} has not shown up in {limit:.0f} s: should it do so, end it by hand")
                 raise error
             await clock.sleep(_PACE.interval(elapsed, 1, None) * clock.uniform(0.9, 1.1))
-
-    def _unknown(self, error: OpenRelayError, problem: str, candidates: list[str]) -> LeaseError:
-        if candidates:
-            shown = describe_ids(candidates)
-            problem = f"and what it created cannot be told from what others did: none of {shown} was ended"
-        unknown = LeaseError(f"creating {self._steps} may have succeeded, {problem}")
-        unknown._with_facts_of(error)._with(
-            resource_id=candidates[0] if len(candidates) == 1 else "",
-            resource_name=self._steps.name,
-        )
-        if candidates:
-            unknown.details = {**error.details, "candidates": candidates}
-        return unknown
 
     # Ending
 
@@ -279,6 +274,8 @@ class Lease(Generic[C, W]):
             except NotFound:
                 pass
             except OpenRelayError as error:
+                if self.id is None:
+                    return  # its client, which closes, or its limit was quicker
                 # A conflict passes too: what is still being deployed may be terminated a moment later.
                 if clock.monotonic() + pause < deadline and self._may_end_later(error):
                     await clock.sleep(max(pause, error.retry_after or 0.0))
@@ -289,12 +286,28 @@ class Lease(Generic[C, W]):
         if failure is None:
             self.id = None
             return
-        left = LeaseError(
-            f"the {self._noun} {resource_id} ({self._steps.name!r}) could not be terminated and may still "
-            f"run: {failure.message}",
-        )
-        left._with_facts_of(failure)._with(resource_id=resource_id, resource_name=self._steps.name)
-        raise left from failure
+        raise left_running(self._steps, resource_id, failure) from failure
+
+    async def _close(self) -> None:
+        """End what it holds within `CLEANUP_TIMEOUT`, as its client closes. The block goes on without it."""
+        if self._pid != os.getpid():
+            return  # a forked child closes what it has inherited: the lease is its parent's
+        try:
+            async with asyncio.timeout(CLEANUP_TIMEOUT):  # real: whoever closes the client waits
+                await self._claim.until_known()
+                if self.id is not None:
+                    await self._terminate(self.id)
+                    with suppress(OSError):  # leaving the block writes again, and raises
+                        self._note_end()
+        except TimeoutError:
+            steps = self._steps
+            late = ConnectionFailed(f"the client, which closes, has waited {CLEANUP_TIMEOUT:.0f} s for it")
+            if self.id is not None:
+                raise left_running(steps, self.id, late) from None
+            if self._claim.is_creating:
+                raise unknown_creation(
+                    steps, late, "and is not waited for: look for it by hand", []
+                ) from None
 
     def _may_end_later(self, error: OpenRelayError) -> bool:
         with finishing():
@@ -338,6 +351,8 @@ class Lease(Generic[C, W]):
 
         async def guard() -> None:
             await self._clock.sleep(max(seconds, 0.0))
+            if self.id is None:
+                return  # its client, which closed, has ended it
             self._expired = LeaseExpired(
                 f"the lease of the {self._noun} {self.id} ended after {limit:.0f} s, its limit"
             )
