@@ -70,19 +70,27 @@ async def test_a_view_that_closes_ends_nothing(emulator, client):
     await task
 
 
-async def test_what_is_being_created_is_waited_for_and_ended():
-    """The create has taken effect, and its answer is on its way when the client closes."""
-    async with Emulator(speed=50) as emulator, emulator.client() as client:
-        emulator.faults.add(Fault(operation="createVm", body="slow", delay=50 * 1.0))
-        task = asyncio.ensure_future(begin(client))
-        while not await statuses(emulator):
-            await asyncio.sleep(0.01)
-        holder = [each for each in asyncio.all_tasks() if "hold" in getattr(each.get_coro(), "__name__", "")]
-        await client.aclose()
-        assert await statuses(emulator) == ["terminated"]
-        with pytest.raises(errors.OpenRelayError, match="the client is closed"):
-            await holder[0]
-        task.cancel()
+async def test_what_is_being_created_is_waited_for_and_ended(emulator, clock):
+    """The create has taken effect, and is answered when the client has begun to close."""
+    emulator.faults.add(Fault(operation="createVm", body="slow", delay=30.0))
+    client = emulator.client()  # on its own clock: nobody turns the emulator's, so there is no answer yet
+    task = asyncio.ensure_future(enter(client))
+    while not await statuses(emulator):
+        await asyncio.sleep(0.01)
+    closing = asyncio.ensure_future(client.aclose())
+    await asyncio.sleep(0)
+    while not closing.done():
+        clock.advance(1.0)
+        await asyncio.sleep(0.01)
+    await closing
+    assert await statuses(emulator) == ["terminated"]
+    with pytest.raises(errors.OpenRelayError, match="the client is closed"):
+        await task
+
+
+async def enter(client) -> None:
+    async with client.vms.lease(**VM):
+        pytest.fail("the block must not begin")
 
 
 async def test_what_cannot_be_terminated_is_named_by_the_close(emulator, client):
@@ -99,17 +107,17 @@ async def test_what_cannot_be_terminated_is_named_by_the_close(emulator, client)
     assert sorted(told.values()) == [2, 2]
 
 
-async def test_a_close_waits_for_a_termination_no_longer_than_its_limit(emulator, client, monkeypatch):
-    monkeypatch.setattr(lease, "CLEANUP_TIMEOUT", 0.2)
-    task, over = await begin(client)
-    emulator.faults.add(Fault(operation="terminateVm", times=None, delay=1e9))
-    async with emulator.client() as closing:  # the clock of the other one would be turned
-        closing._calls.transport.shared.leases.update(client._calls.transport.shared.leases)
+async def test_a_close_waits_for_a_termination_no_longer_than_its_limit(monkeypatch):
+    async with Emulator(speed=50) as emulator:
+        client = emulator.client()
+        task, over = await begin(client)
+        emulator.faults.add(Fault(operation="terminateVm", times=None, delay=1e6))
+        monkeypatch.setattr(lease, "CLEANUP_TIMEOUT", 0.2)
         with pytest.raises(errors.LeaseError, match="may still run"):
-            await asyncio.wait_for(closing.aclose(), 20)
-    emulator.faults.clear()
-    over.set()
-    await task
+            await asyncio.wait_for(client.aclose(), 15)  # a call has 60 s
+        over.set()
+        with pytest.raises(errors.LeaseError, match="may still run"):
+            await task
 
 
 async def test_a_cancelled_close_ends_the_leases_all_the_same(emulator, client):
