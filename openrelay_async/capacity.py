@@ -7,7 +7,9 @@ free is not fought over by a hundred creates, and first come is first served.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar, cast
 
 from attrs import define, field, frozen
@@ -25,6 +27,18 @@ T = TypeVar("T")
 _PACE = PollPace(shortest=2.0, longest=30.0, share=0.1)
 _FAILURES = 3
 """So often in a row asking for room may fail for reasons that pass; then creating is tried all the same."""
+
+_on_try: ContextVar[Callable[[], object]] = ContextVar("openrelay_on_try", default=lambda: None)
+
+
+@contextmanager
+def telling_tries(tell: Callable[[], object]) -> Iterator[None]:
+    """Have `tell` called before each further create of this context, once there may be room."""
+    token = _on_try.set(tell)
+    try:
+        yield
+    finally:
+        _on_try.reset(token)
 
 
 @frozen
@@ -165,6 +179,7 @@ async def _create_in_turn(
             failures = 0
         if not room:
             continue
+        _on_try.get()()
         try:
             return await create()
         except CapacityUnavailable as error:

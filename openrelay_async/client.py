@@ -194,7 +194,23 @@ class AsyncClient(ClientResources):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections. Calls under way fail, later ones are refused; a view closes nothing."""
+        """Close all connections. Calls under way fail, later ones are refused; a view closes nothing.
+
+        First it terminates what open leases hold, for which it takes a minute at most.
+
+        Raises:
+            LeaseError: something could not be terminated and may still run: it is named.
+        """
+        try:
+            if self._owns_connections and self._calls.transport.shared.leases:
+                with importing:
+                    from openrelay_async.lease_closing import end_leases  # seldom needed
+                await end_leases(self._calls.transport.shared, "the client is closed")
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        """Close all connections; what leases hold is left to them."""
         if self._owns_connections:
             shared = self._calls.transport.shared
             shared.refuse("the client is closed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeVar, runtime_checkable
@@ -103,8 +103,11 @@ class Shared:
         """Keys that are being rotated, each with the mark of its rotation."""
         self.pollers: dict[object, object] = {}
         """What waits and watches share, by what they poll: see `fleet.py`."""
-        self.leases: set[object] = set()
-        """The leases that have not ended: none may take what another has created, see `lease_search.py`."""
+        self.leases: dict[object, Callable[[], Coroutine[object, object, None]]] = {}
+        """The leases that have not ended, each with what ends it for a client that closes.
+
+        None may take what another has created, see `lease_search.py`.
+        """
 
     def __repr__(self) -> str:
         return f"<state of a client over {self.session!r}>"

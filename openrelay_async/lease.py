@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import uuid
 from contextlib import suppress
 from types import TracebackType
@@ -15,20 +16,24 @@ from typing import Generic, TypeVar
 
 from attrs import evolve
 
+from openrelay_async.capacity import telling_tries
 from openrelay_async.client_state import finishing
 from openrelay_async.errors import (
     ConfigurationError,
+    ConnectionFailed,
     LeaseError,
     LeaseExpired,
     NotFound,
     OpenRelayError,
     Unauthenticated,
 )
+from openrelay_async.lease_failures import left_running, unknown_creation
 from openrelay_async.lease_record import LeaseLine, LeaseRecord, begin_line, ended
-from openrelay_async.lease_search import CLOCK_MARGIN, Claim, NamedLiving, describe_ids, list_together
+from openrelay_async.lease_search import CLOCK_MARGIN, Claim, NamedLiving, list_together
 from openrelay_async.lease_terms import LeaseSteps, LeaseTerms
 from openrelay_async.poll_pace import PollPace
 from openrelay_async.poll_source import may_pass
+from openrelay_async.program_end import let_program_end
 from openrelay_async.transport import Transport
 from openrelay_async.uncancelled import Stopped, carry_through
 
@@ -62,6 +67,11 @@ class Lease(Generic[C, W]):
         self._expired: LeaseExpired | None = None
         self._cancels_before = 0
         self._was_used = False
+        self._pid = 0
+        self._sent_at = math.inf
+        """When the last create was sent, by the client's clock: waiting for room is before it."""
+        self._doubt: OpenRelayError | None = None
+        """Why nobody knows whether the create has succeeded."""
 
     def __repr__(self) -> str:
         return f"<Lease of {self._steps}, id {self.id}>"
@@ -71,11 +81,14 @@ class Lease(Generic[C, W]):
             raise RuntimeError("a lease is used once: ask for another")
         self._was_used = True
         claim = self._claim = Claim(self._steps.name, self._clock.wall())
-        claim.enter(self._shared)
+        claim.enter(self._shared, self._close)
+        self._pid = os.getpid()
         try:
             return await self._begin(claim)
-        except BaseException:
+        except BaseException as error:
             claim.leave(self._shared)
+            if isinstance(error, ConnectionFailed) and self._shared.refusing is not None:
+                await let_program_end(error)
             raise
 
     async def _begin(self, claim: Claim) -> W:
@@ -84,14 +97,13 @@ class Lease(Generic[C, W]):
         if self._record is not None:
             self._line = self._begin_line(claim)
             self._record.write(self._line)
-        began = clock.monotonic()
         created = await self._create()
         try:
             self._note(created.id)
             limit = terms.seconds(steps.price(created) if steps.price else None)
             usable = await steps.wait(created.id, min(terms.wait_timeout, limit))
             if limit != math.inf:
-                self._start_guard(began + limit - clock.monotonic(), limit)
+                self._start_guard(self._sent_at + limit - clock.monotonic(), limit)
         except BaseException:
             with suppress(OSError):  # of the record: the error that is raised says more
                 await self._end()
@@ -153,6 +165,10 @@ class Lease(Generic[C, W]):
         """Create it; whatever happens, what was created is known or has been terminated when this ends."""
         # A create that is under way has its answer soon, and only with it can it be undone.
         task, cancelled = await carry_through(self._create_and_find())
+        if task.cancelled() and self._doubt is not None:
+            # A loop that ends cancels all of its tasks, those of leases too, but each of them once.
+            task, again = await carry_through(self._find(self._doubt))
+            cancelled = again or cancelled
         if cancelled is None:
             return task.result()
         if self.id is not None:
@@ -163,18 +179,37 @@ class Lease(Generic[C, W]):
         raise cancelled
 
     async def _create_and_find(self) -> C:
+        self._note_try()
         try:
-            created = await self._steps.create(self._terms.wait_for_capacity)
+            with telling_tries(self._note_try):
+                created = await self._steps.create(self._terms.wait_for_capacity)
         except (Exception, Stopped) as error:
             if not isinstance(error, OpenRelayError) or not error.maybe_applied:
                 with suppress(OSError):
                     self._note_end()
                 raise
-            with finishing():
-                created = await self._look_for(error)
+            self._doubt = error
+        except asyncio.CancelledError:
+            self._doubt = ConnectionFailed("the end of its loop cut the create off", maybe_applied=True)
+            raise
+        else:
+            self._settle(created)
+            return created
+        return await self._find(self._doubt)
+
+    def _note_try(self) -> None:
+        self._sent_at = self._clock.monotonic()
+        self._claim.was_sent = True
+
+    async def _find(self, error: OpenRelayError) -> C:
+        with finishing():
+            created = await self._look_for(error)
+        self._settle(created)
+        return created
+
+    def _settle(self, created: C) -> None:
         self.id = created.id
         self._claim.settle(self._shared, created.id)
-        return created
 
     async def _look_for(self, error: OpenRelayError) -> C:
         """Return what an ambiguous create has created.
@@ -207,23 +242,10 @@ class Lease(Generic[C, W]):
             if elapsed >= limit:
                 claim.give_up(self._shared)
                 if problem or found:
-                    raise self._unknown(error, problem, [item.id for item in found]) from error
+                    raise unknown_creation(steps, error, problem, [item.id for item in found]) from error
                 error.add_note(f"{steps} has not shown up in {limit:.0f} s: should it do so, end it by hand")
                 raise error
             await clock.sleep(_PACE.interval(elapsed, 1, None) * clock.uniform(0.9, 1.1))
-
-    def _unknown(self, error: OpenRelayError, problem: str, candidates: list[str]) -> LeaseError:
-        if candidates:
-            shown = describe_ids(candidates)
-            problem = f"and what it created cannot be told from what others did: none of {shown} was ended"
-        unknown = LeaseError(f"creating {self._steps} may have succeeded, {problem}")
-        unknown._with_facts_of(error)._with(
-            resource_id=candidates[0] if len(candidates) == 1 else "",
-            resource_name=self._steps.name,
-        )
-        if candidates:
-            unknown.details = {**error.details, "candidates": candidates}
-        return unknown
 
     # Ending
 
@@ -234,7 +256,8 @@ class Lease(Generic[C, W]):
             task, cancelled = await carry_through(self._terminate(self.id))
             if task.cancelled():
                 # A loop that ends cancels all of its tasks, those of leases too, but each of them once.
-                task, cancelled = await carry_through(self._terminate(self.id))
+                task, again = await carry_through(self._terminate(self.id))
+                cancelled = again or cancelled
             task.result()
         self._note_end()
         if cancelled is not None:
@@ -251,6 +274,8 @@ class Lease(Generic[C, W]):
             except NotFound:
                 pass
             except OpenRelayError as error:
+                if self.id is None:
+                    return  # its client, which closes, or its limit was quicker
                 # A conflict passes too: what is still being deployed may be terminated a moment later.
                 if clock.monotonic() + pause < deadline and self._may_end_later(error):
                     await clock.sleep(max(pause, error.retry_after or 0.0))
@@ -261,12 +286,28 @@ class Lease(Generic[C, W]):
         if failure is None:
             self.id = None
             return
-        left = LeaseError(
-            f"the {self._noun} {resource_id} ({self._steps.name!r}) could not be terminated and may still "
-            f"run: {failure.message}",
-        )
-        left._with_facts_of(failure)._with(resource_id=resource_id, resource_name=self._steps.name)
-        raise left from failure
+        raise left_running(self._steps, resource_id, failure) from failure
+
+    async def _close(self) -> None:
+        """End what it holds within `CLEANUP_TIMEOUT`, as its client closes. The block goes on without it."""
+        if self._pid != os.getpid():
+            return  # a forked child closes what it has inherited: the lease is its parent's
+        try:
+            async with asyncio.timeout(CLEANUP_TIMEOUT):  # real: whoever closes the client waits
+                await self._claim.until_known()
+                if self.id is not None:
+                    await self._terminate(self.id)
+                    with suppress(OSError):  # leaving the block writes again, and raises
+                        self._note_end()
+        except TimeoutError:
+            steps = self._steps
+            late = ConnectionFailed(f"the client, which closes, has waited {CLEANUP_TIMEOUT:.0f} s for it")
+            if self.id is not None:
+                raise left_running(steps, self.id, late) from None
+            if self._claim.is_creating:
+                raise unknown_creation(
+                    steps, late, "and is not waited for: look for it by hand", []
+                ) from None
 
     def _may_end_later(self, error: OpenRelayError) -> bool:
         with finishing():
@@ -310,6 +351,8 @@ class Lease(Generic[C, W]):
 
         async def guard() -> None:
             await self._clock.sleep(max(seconds, 0.0))
+            if self.id is None:
+                return  # its client, which closed, has ended it
             self._expired = LeaseExpired(
                 f"the lease of the {self._noun} {self.id} ended after {limit:.0f} s, its limit"
             )

@@ -8,7 +8,7 @@ differ, so they exclude nothing but what is off by far.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol, TypeVar, cast
 
@@ -21,6 +21,9 @@ from openrelay_async.waiting import Living
 
 CLOCK_MARGIN = 600.0
 """Seconds by which this machine's clock and the service's may differ."""
+
+_LOOK_AGAIN = 0.02
+"""Seconds between two looks whether a create has ended."""
 
 
 class Named(Protocol):
@@ -55,16 +58,25 @@ class Claim:
     foreign: set[str] = field(factory=set)
     """Ids that other leases of this client have created."""
     id: str | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+    """Where it is created."""
+    was_sent: bool = False
+    """Whether there was a create: before it, nothing can have been created."""
     is_creating: bool = True
     is_contested: bool = False
     """Whether another lease of the name gave up: what shows up may be that one's."""
 
-    def enter(self, shared: Shared) -> None:
-        """Take part among the client's leases, and learn what they have."""
+    def enter(self, shared: Shared, close: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Take part among the client's leases, and learn what they have.
+
+        Args:
+            close: ends the lease for a client that closes.
+        """
         for other in self._namesakes(shared):
             if other.id is not None:
                 self.foreign.add(other.id)
-        shared.leases.add(self)
+        self.loop = asyncio.get_running_loop()
+        shared.leases[self] = close
 
     def settle(self, shared: Shared, resource_id: str) -> None:
         """Note what was created; leases of the name that are still creating learn that it is not theirs."""
@@ -80,7 +92,13 @@ class Claim:
 
     def leave(self, shared: Shared) -> None:
         self.is_creating = False
-        shared.leases.discard(self)
+        shared.leases.pop(self, None)
+
+    async def until_known(self) -> None:
+        """Return when a create that is under way has told what it created, or never will; from any loop."""
+        # Looked at from here: a loop that ends meanwhile would never tell.
+        while self.was_sent and self.is_creating and self.loop is not None and self.loop.is_running():  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_AGAIN)
 
     def candidates(self, listed: Mapping[str, list[N]]) -> list[N]:
         """Return what may be its own."""

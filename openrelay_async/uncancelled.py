@@ -59,7 +59,8 @@ def stoppable() -> Iterator[None]:
     """Mark what a cancellation stops even within `carry_through`: nothing is left half done there.
 
     Raises:
-        Stopped: the one who waits for it was cancelled, before or meanwhile.
+        Stopped: it was cancelled, or the one who waits for it was, before or meanwhile. A loop that ends
+            cancels both, in any order.
     """
     carried = _CARRIED.get()
     if carried is None:
@@ -71,8 +72,6 @@ def stoppable() -> Iterator[None]:
     try:
         yield
     except asyncio.CancelledError:
-        if carried.is_cancelled:
-            raise Stopped from None
-        raise
+        raise Stopped from None
     finally:
         carried.may_stop = False

@@ -144,7 +144,7 @@ class Client(ClientResources):
         """
         if not self._owns_connections:
             return
-        closed = self._bridge.close_after(self._async_client.aclose)
+        closed = self._bridge.close_after(self._async_client._close)
         self._exit_care.end()
         if not closed:
             # There is no loop to close anything in: never begun, dead, or left behind by a fork.

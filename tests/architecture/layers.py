@@ -109,6 +109,8 @@ LAYERS: dict[str, list[str]] = {
         "lease_record",
         "lease_terms",
         "lease_search",
+        "lease_closing",
+        "lease_failures",
         "lease",
         "call_answer",
         "organization",

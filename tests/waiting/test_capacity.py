@@ -96,6 +96,25 @@ async def test_a_lease_waits_for_room_as_long_as_it_takes(client, emulator, cloc
         assert await asyncio.wait_for(waiting, 5) == "second"
 
 
+async def test_the_limit_of_a_lease_does_not_count_the_wait_for_room(client, emulator, clock, until):
+    """Its machine costs from its creation."""
+    first = await client.vms.create(name="first", **EIGHT)
+    entered_at = []
+
+    async def use() -> None:
+        async with client.vms.lease(name="second", wait_for_capacity=True, max_duration=3_600, **EIGHT):
+            entered_at.append(clock.monotonic())
+            await asyncio.Event().wait()
+
+    async with emulator.client(clock=clock) as other:
+        waiting = asyncio.ensure_future(use())
+        await until(lambda: clock.monotonic() > 5_000)
+        await other.vms.terminate(first.id)
+        with pytest.raises(errors.LeaseExpired, match="after 3600 s"):
+            await asyncio.wait_for(waiting, 5)
+    assert 3_000 < clock.monotonic() - entered_at[0] <= 3_600
+
+
 async def test_a_lease_that_is_cancelled_waits_for_room_no_more(emulator, tmp_path, until):
     """R5.8: nothing is created yet that would have to be ended"""
     record = tmp_path / "leases.jsonl"

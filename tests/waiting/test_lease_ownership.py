@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 import threading
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import attrs
 import pytest
 from aiohttp import web
 
-from openrelay_async import AsyncClient, RetryPolicy, errors, leases
+from openrelay_async import AsyncClient, RetryPolicy, errors, lease, leases
 from openrelay_async.emulator import Emulator, Fault
 from openrelay_async.lease_record import LeaseRecord, begin_line
 
@@ -263,22 +264,16 @@ async def test_a_record_that_is_lost_does_not_hide_the_error_of_a_wait(emulator,
     assert await statuses(client.vms) == {vm.id: "terminated"}
 
 
-async def test_a_closed_client_ends_the_lease_at_once_and_names_the_id(emulator, client, clock):
-    with pytest.raises(errors.LeaseError, match="the client is closed") as caught:  # noqa: PT012 - the block is what is tested
-        async with client.vms.lease(**VM) as vm:
-            await client.aclose()
-            began = clock.monotonic()
-    assert clock.monotonic() - began < 0.5
-    assert caught.value.resource_id == vm.id
-    assert vm.id in str(caught.value)
-
-
-async def test_a_client_that_is_closed_during_a_create_tells_the_name_at_once(late_service, clock):
+async def test_a_client_that_is_closed_during_a_create_waits_for_it_and_tells_the_name(
+    late_service, clock, monkeypatch
+):
+    monkeypatch.setattr(lease, "CLEANUP_TIMEOUT", 0.2)
     late_service.hangs = True
     client = late_client(late_service, clock)
     task = asyncio.ensure_future(enter(client.clusters, CLUSTER))
     await late_service.asked.wait()
-    await client.aclose()
+    with pytest.raises(errors.LeaseError, match="'job' may have succeeded"):
+        await asyncio.wait_for(client.aclose(), 15)
     with pytest.raises(errors.LeaseError, match="'job' may have succeeded"):
         await task
     assert clock.monotonic() < 0.5
@@ -298,12 +293,52 @@ def test_the_end_of_a_loop_does_not_stop_a_termination(until):
             assert not task.done()
 
         asyncio.run(main())
+        assert asyncio.run(look(client, "vms")) == ["terminated"]
 
-        async def look() -> list[str]:
-            async with client:
-                return list((await statuses(client.vms)).values())
 
-        assert asyncio.run(look()) == ["terminated"]
+@pytest.mark.parametrize(("kind", "operation", "order"), KINDS)
+def test_the_end_of_a_loop_does_not_leave_what_is_being_created(kind, operation, order):
+    """R5.8: the create has taken effect, and its answer is on its way when `main` returns."""
+    with Emulator.in_thread(speed=50) as emulator:
+        emulator.faults.add(Fault(operation=operation, times=1, body="slow", delay=50 * 30.0))
+        client, watcher = emulator.client(), emulator.client()
+
+        async def main() -> None:
+            task = asyncio.ensure_future(enter(getattr(client, kind), order))
+            async with watcher:
+                while not await statuses(getattr(watcher, kind)):
+                    assert not task.done()
+                    await asyncio.sleep(0.01)
+
+        asyncio.run(main())
+        assert asyncio.run(look(client, kind)) == ["terminated"]
+
+
+def test_the_end_of_a_loop_creates_nothing_for_a_lease_that_waits_for_room(clock):
+    """It has nothing yet, so there is nothing to look for."""
+    with Emulator.in_thread(fleet={"rtx-4090": 1}) as emulator:
+        client = emulator.client(clock=clock)  # nobody turns it: the wait for room goes on
+
+        def count(operation: str) -> int:
+            return [seen.operation for seen in emulator.requests].count(operation)
+
+        async def main() -> None:
+            await client.vms.create(**VM)
+            order = {**VM, "wait_for_capacity": True}
+            tasks = [asyncio.ensure_future(enter(client.vms, order)) for _ in range(8)]
+            while count("createVm") < 9 or clock.next_waking() == math.inf:
+                assert not any(task.done() for task in tasks)
+                await asyncio.sleep(0.01)
+
+        asyncio.run(main())
+        assert len(asyncio.run(look(client, "vms"))) == 1
+        assert count("createVm") == 9
+
+
+async def look(client: AsyncClient, kind: str) -> list[str]:
+    """Return the states of all there is, with the client's last call."""
+    async with client:
+        return list((await statuses(getattr(client, kind))).values())
 
 
 class Before:
