@@ -126,6 +126,30 @@ async def test_calls_that_join_one_after_the_other_do_not_each_ask_again():
     assert questions(server) <= 2
 
 
+async def test_arguments_are_read_once_and_before_the_organization_is_asked_for():
+    """An iterator gives its items once, and what the caller changes meanwhile is the next call's."""
+
+    async def refuse_keys(exchange: Exchange) -> None:
+        asks = exchange.seen.target == "/v1/whoami"
+        await exchange.answer(*((200, ORGANIZATION) if asks else (400, {"error": "no"})))
+
+    async with serving(refuse_keys) as server, make_client(server, org_id=None) as client:
+        with pytest.raises(errors.BadRequest):
+            await client.api_keys.create(name="ci", scopes=iter(["vms:read", "vms:write"]))
+    asked, created = server.seen
+    assert asked.target == "/v1/whoami"
+    assert created.target == "/v1/orgs/org_mine/api-keys/create"
+    assert created.json == {"name": "ci", "scopes": ["vms:read", "vms:write"]}
+
+
+@pytest.mark.parametrize("wrong", [{"timeout": 0}, {"interval": 0}, {"max_failures": -1}], ids=str)
+async def test_wrong_limits_of_a_wait_are_refused_before_the_organization_is_asked_for(wrong):
+    async with serving(answer) as server, make_client(server, org_id=None) as client:
+        with pytest.raises(errors.ConfigurationError):
+            await client.billing.wait_balance(at_least_cents=1, **wrong)
+    assert server.seen == []
+
+
 @pytest.mark.parametrize("limit", [5.0, float("inf")])
 async def test_the_callers_limit_holds_for_the_question_too(limit: float):
     """R3.3: a longer one than the client's."""
