@@ -36,14 +36,13 @@ class Billing(GeneratedBilling):
             WaitError: more than `max_failures` polls failed in a row.
         """
         from openrelay_async.balance import balance_goal, balance_source
-        from openrelay_async.fleets import Fleet, find_fleet
+        from openrelay_async.fleets import find_fleet
         from openrelay_async.lifecycles import BALANCE
 
         goal = balance_goal(check_integer("at_least_cents", at_least_cents, minimum=0))
-        options = Fleet.options(timeout, interval, max_failures)
         organization = await self._calls.find_organization(org_id)
         fleet = await find_fleet(self._calls, BALANCE, balance_source, organization)
-        found = await fleet.wait(organization, goal, options)
+        found = await fleet.wait(organization, goal, fleet.options(timeout, interval, max_failures))
         if found is None:
             raise LookupError("the organization has no balance")
         return found.balance

@@ -265,14 +265,6 @@ async def test_arguments_are_read_once_and_before_the_organization_is_asked_for(
     assert created.json == {"name": "ci", "scopes": ["vms:read", "vms:write"]}
 
 
-@pytest.mark.parametrize("wrong", [{"timeout": 0}, {"interval": 0}, {"max_failures": -1}], ids=str)
-async def test_wrong_limits_of_a_wait_are_refused_before_the_organization_is_asked_for(wrong):
-    async with serving(answer) as server, make_client(server, org_id=None) as client:
-        with pytest.raises(errors.ConfigurationError):
-            await client.billing.wait_balance(at_least_cents=1, **wrong)
-    assert server.seen == []
-
-
 @pytest.mark.parametrize("limit", [5.0, float("inf")])
 async def test_the_callers_limit_holds_for_the_question_too(limit: float):
     """R3.3: a longer one than the client's."""
