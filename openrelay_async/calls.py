@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +13,7 @@ from openrelay_async.call_answer import decode_answer, decode_model, expect_noth
 from openrelay_async.call_request import make_request
 from openrelay_async.config import check_integer, check_seconds
 from openrelay_async.fork_guard import importing
-from openrelay_async.messages import HttpRequest
+from openrelay_async.messages import HttpRequest, HttpResponse
 from openrelay_async.operation import Operation
 from openrelay_async.organization import DefaultOrganization
 from openrelay_async.page_reading import check_cursor, page_query, read_page
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from openrelay_async.upload import FileSource
 
 T = TypeVar("T")
+
+_NOT_KNOWN_YET = "organization"
+"""The stand-in for the client's organization in the path of a request that is made before it is known."""
 
 
 @frozen(eq=False, repr=False)
@@ -61,14 +64,15 @@ class ClientCalls:
         timeout: float | None = None,
     ) -> T:
         limit = _check_timeout(timeout)
+        must_ask = False
         if operation.takes_org:
-            if self._must_ask(operation, org_id):
-                again = partial(self.call, operation, returns, path=path, query=query, body=body)
-                again = partial(again, idempotency_key=idempotency_key)
-                return await self._ask_first(operation, again, limit)
+            must_ask = self._must_ask(operation, org_id)
             path = self._add_organization(path, org_id)
         request = make_request(operation, path, query, body, idempotency_key)
-        response = await self.transport.send(request, limit)
+        if must_ask:
+            response = await self._ask_first(request, path, limit)
+        else:
+            response = await self.transport.send(request, limit)
         return decode_model(self.transport, request, response, returns)
 
     async def call_list(
@@ -82,13 +86,15 @@ class ClientCalls:
         timeout: float | None = None,
     ) -> list[T]:
         limit = _check_timeout(timeout)
+        must_ask = False
         if operation.takes_org:
-            if self._must_ask(operation, org_id):
-                again = partial(self.call_list, operation, item, path=path, query=query)
-                return await self._ask_first(operation, again, limit)
+            must_ask = self._must_ask(operation, org_id)
             path = self._add_organization(path, org_id)
         request = make_request(operation, path, query)
-        response = await self.transport.send(request, limit)
+        if must_ask:
+            response = await self._ask_first(request, path, limit)
+        else:
+            response = await self.transport.send(request, limit)
         return decode_answer(self.transport, request, response, find_reader(item).read_list)
 
     async def call_nothing(
@@ -102,14 +108,15 @@ class ClientCalls:
         timeout: float | None = None,
     ) -> None:
         limit = _check_timeout(timeout)
+        must_ask = False
         if operation.takes_org:
-            if self._must_ask(operation, org_id):
-                again = partial(self.call_nothing, operation, path=path, query=query, body=body)
-                await self._ask_first(operation, again, limit)
-                return
+            must_ask = self._must_ask(operation, org_id)
             path = self._add_organization(path, org_id)
         request = make_request(operation, path, query, body)
-        response = await self.transport.send(request, limit)
+        if must_ask:
+            response = await self._ask_first(request, path, limit)
+        else:
+            response = await self.transport.send(request, limit)
         expect_nothing(self.transport, request, response)
 
     async def call_secret_text(
@@ -215,17 +222,19 @@ class ClientCalls:
         timeout: float | None,
     ) -> Page[T]:
         """Return the page that a cursor asks for; `None` asks for the first."""
+        must_ask = False
         if operation.takes_org:
-            if self._must_ask(operation, org_id):
-                again = partial(self._read_page, operation, item, path, filters, page_size, cursor)
-                return await self._ask_first(operation, again, timeout)
+            must_ask = self._must_ask(operation, org_id)
             path = self._add_organization(path, org_id)
         request = HttpRequest(
             operation,
             expand_path(operation, path),
             query=(*filters, *page_query(operation, page_size, cursor)),
         )
-        response = await self.transport.send(request, timeout)
+        if must_ask:
+            response = await self._ask_first(request, path, timeout)
+        else:
+            response = await self.transport.send(request, timeout)
         return decode_answer(
             self.transport,
             request,
@@ -257,20 +266,25 @@ class ClientCalls:
         return org_id is None and self.organization.known is None
 
     def _add_organization(self, path: Sequence[str], org_id: str | None) -> Sequence[str]:
-        """Return the path's ids with the organization in front, given or the client's, which is known."""
-        found = self.organization.known if org_id is None else org_id
-        return (found or "", *path)  # an empty one is refused with the path
+        """Return the path's ids, in front of them the organization: given, the client's, or its stand-in."""
+        if org_id is None:
+            org_id = self.organization.known or _NOT_KNOWN_YET
+        return (org_id, *path)
 
-    async def _ask_first(
-        self, operation: Operation, call: Callable[..., Coroutine[object, object, T]], limit: float | None
-    ) -> T:
-        """Return what a call gives for the client's organization, which is asked for within its time.
+    async def _ask_first(self, request: HttpRequest, ids: Sequence[str], limit: float | None) -> HttpResponse:
+        """Send a request whose organization is the client's, which is asked for within the call's time.
 
         A client that drains meanwhile takes both requests as one call.
+
+        Args:
+            request: made with the stand-in, so that no wrong argument comes this far.
+            ids: those of its path, the stand-in first.
         """
+        operation = request.operation
         with self.transport.shared.admit(operation):
             org_id, left = await self._ask_organization(limit)
-            return await call(org_id=org_id, timeout=left)
+            found = attrs.evolve(request, path=expand_path(operation, (org_id, *ids[1:])))
+            return await self.transport.send(found, left)
 
     def _ask_organization(self, limit: float | None) -> Coroutine[object, object, tuple[str, float]]:
         return self.organization.find(self.transport.timeout if limit is None else limit)

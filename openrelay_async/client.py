@@ -214,8 +214,10 @@ class AsyncClient(ClientResources):
         if self._owns_connections:
             shared = self._calls.transport.shared
             shared.refuse("the client is closed")
-            await shared.session.aclose()
-            await shared.pacing.aclose()
+            try:
+                await shared.session.aclose()
+            finally:
+                await shared.pacing.aclose()
 
     async def drain(self) -> None:
         """Refuse new calls and return when those under way have ended: what a service does on SIGTERM."""

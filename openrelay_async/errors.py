@@ -48,6 +48,8 @@ class OpenRelayError(Exception):
         "attempts",
         "details",
     )
+    _again_after: float | None = None
+    """Seconds after which a call with more time would have been sent again; `None`: not for lack of time."""
 
     def __init__(
         self,

@@ -261,11 +261,13 @@ class HttpSession:
     async def aclose(self) -> None:
         """Close the connections of all loops: this one's at once, those of other loops when they run."""
         self.closed = True
-        own = asyncio.get_running_loop()
         pools = list(self._pools.values()) if self._pid == os.getpid() else []
         self._pools = {}
+        loop = asyncio.get_running_loop()
+        # The other loops first, as telling them does not wait: nothing stays open if this is cancelled.
         for pool in pools:
-            if pool.loop is own:
-                await pool.aclose()
-            else:
+            if pool.loop is not loop:
                 pool.close_in_its_loop()
+        for pool in pools:
+            if pool.loop is loop:
+                await pool.aclose()

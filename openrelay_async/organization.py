@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from functools import partial
 
 from openrelay_async.call_answer import decode_answer
 from openrelay_async.errors import (
@@ -20,9 +21,7 @@ from openrelay_async.program_end import keep_unreported
 from openrelay_async.retry import SHORTEST_ATTEMPT
 from openrelay_async.single_flight import SingleFlight
 from openrelay_async.transport import Transport
-
-_LAST_WAIT = 0.5
-"""Seconds: with less than that left, a question may end because there is no time for another attempt."""
+from openrelay_async.turns import await_next_attempt
 
 _LEAST_LEFT = 1e-3
 """Seconds that a call has left at least when its organization was found in time."""
@@ -47,7 +46,7 @@ class DefaultOrganization:
         """Return the id, and what is left of `limit`.
 
         The first call asks, and calls at the same time wait for the same answer: the question goes on for
-        the others when one has no more time.
+        the others when one has no more time, and is asked again for those who have more than it was given.
 
         Args:
             limit: seconds that the caller waits for it; `math.inf` for no limit.
@@ -62,7 +61,7 @@ class DefaultOrganization:
         until = self._clock.monotonic() + limit
         try:
             async with asyncio.timeout(None if limit == math.inf else limit):
-                found = self.known = await self._flight.run(self._ask_in_time, until=until)
+                found = self.known = await self._ask_until(until)
         except TimeoutError as error:
             if isinstance(error, OpenRelayError):  # the question's own, such as `LocalQueueTimeout`
                 raise
@@ -78,18 +77,35 @@ class DefaultOrganization:
             **whoami.facts(),
         )
 
-    async def _ask_in_time(self) -> str:
-        """Ask within the time of the caller that waits longest; again if one with more has come meanwhile."""
+    async def _ask_until(self, until: float) -> str:
+        """Return the id; ask again where a question ended only for lack of time, and this caller has more.
+
+        What else ends it, such as the number of attempts, holds for all.
+        """
+        pause: float | None = None
         while True:
-            until = self._flight.awaited_until()
             try:
-                return await self._ask(until - self._clock.monotonic())
-            except (RequestTimeout, LocalQueueTimeout):
-                # What ends a question early, such as the number of attempts, holds for all; its time, where
-                # that is up, is only that of those who came first.
-                is_over = self._clock.monotonic() > until - _LAST_WAIT
-                if not is_over or self._flight.awaited_until() < until + SHORTEST_ATTEMPT:
+                return await self._flight.run(partial(self._ask_in_time, pause), until=until)
+            except OpenRelayError as error:
+                if error._again_after is None:
                     raise
+                pause = error._again_after
+                if until - self._clock.monotonic() <= pause + SHORTEST_ATTEMPT:
+                    raise
+
+    async def _ask_in_time(self, pause: float | None) -> str:
+        """Ask, again after a pause, within the time of the caller that waits longest by then."""
+        if pause is not None:
+            shared = self._transport.shared
+            shared.check_open(_whoami())
+            await await_next_attempt(shared.session.pool(), shared.pacing.api, self._clock, pause)
+        until = self._flight.awaited_until()
+        try:
+            return await self._ask(until - self._clock.monotonic())
+        except (RequestTimeout, LocalQueueTimeout) as error:
+            if self._clock.monotonic() > until - SHORTEST_ATTEMPT:
+                error._again_after = 0.0  # that time is up: who has come meanwhile may have more
+            raise
 
     async def _ask(self, limit: float) -> str:
         """Return the organization of the key, asked within so many seconds."""

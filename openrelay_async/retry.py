@@ -100,6 +100,8 @@ class Decision(NamedTuple):
     """Short, for hooks and logs: `status 503`, `connection failed`, `not resendable`."""
     delay: float = 0.0
     """Seconds to wait before the next attempt."""
+    lacks_time: bool = False
+    """Whether there is none only because the call has no time to wait for `delay`."""
 
 
 def decide(
@@ -135,7 +137,7 @@ def decide(
         # All who were refused together were told the same time: a little apart, they are served sooner.
         delay = retry_after + 0.1 * backoff * jitter
     if delay + SHORTEST_ATTEMPT >= remaining:
-        return Decision(False, f"{reason}, no time left to wait {delay:.1f} s")
+        return Decision(False, f"{reason}, no time left to wait {delay:.1f} s", delay, lacks_time=True)
     return Decision(True, reason, delay)
 
 

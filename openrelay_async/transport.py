@@ -299,7 +299,10 @@ class Transport:
             governor.refuse(min(wait, self.retry.max_retry_after), outcome.headers)
         # The budget is for a service that fails; one that asks for less is given less by the governor.
         if not decision.retry or not (refused or shared.budget.spend()):
-            raise self._error(request, outcome, body, retry_after, progress)
+            error = self._error(request, outcome, body, retry_after, progress)
+            if decision.lacks_time:
+                error._again_after = decision.delay
+            raise error
         tell_retry(shared.hooks, request, progress.attempt, decision.delay, decision.reason)
         return decision.delay
 
@@ -312,10 +315,16 @@ class Transport:
         progress: Progress,
     ) -> OpenRelayError:
         """Return the error of a call whose turn does not come: the 429 that it came to, if it was sent."""
-        if not isinstance(outcome, HttpResponse) or outcome.status != 429 or pool.connector.closed:
-            return miss_turn(pool, governor, request, progress)
-        made = progress._replace(attempt=progress.attempt - 1)
-        return self._error(request, outcome, *self._read(request, outcome), made)
+        is_closed, pause = pool.connector.closed, governor.blocked_for()
+        error: OpenRelayError
+        if not isinstance(outcome, HttpResponse) or outcome.status != 429 or is_closed:
+            error = miss_turn(pool, governor, request, progress)
+        else:
+            made = progress._replace(attempt=progress.attempt - 1)
+            error = self._error(request, outcome, *self._read(request, outcome), made)
+        if not is_closed and pause <= self.retry.max_retry_after:
+            error._again_after = pause
+        return error
 
     def _read(self, request: HttpRequest, outcome: Outcome) -> tuple[ErrorBody, float | None]:
         """Return what an answer says of its error, and the seconds that it asks to wait."""

@@ -42,6 +42,13 @@ async def client(running: RecordingServer) -> AsyncIterator[AsyncClient]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client_without_org(running: RecordingServer) -> AsyncIterator[AsyncClient]:
+    """A client that has to ask for its organization, as long as nobody has answered that."""
+    async with AsyncClient(KEY, base_url=running.url, retry=RetryPolicy(max_attempts=1)) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def inference() -> AsyncIterator[RecordingServer]:
     async with running_server() as server:
         yield server

@@ -133,6 +133,27 @@ async def test_wrong_argument_is_refused_by_name(case, name, schema, client, ser
     assert server.seen == []
 
 
+ASKING = [case for case in all_cases() if case.takes_org and not case.org_required]
+
+
+@pytest.mark.parametrize("case", ASKING, ids=repr)
+async def test_wrong_arguments_are_refused_before_the_organization_is_asked_for(
+    case, client_without_org, server
+):
+    call = Sampler(case.id).call(case, give=only(()))
+    kwargs = {name: value for name, value in call.kwargs.items() if name != "org_id"}
+    wrong = {name: next(wrong_values(schema)) for name, schema in (case.filters | case.properties).items()}
+    if case.key_header or case.key_property:
+        wrong["idempotencyKey"] = "two words"
+    for name, value in wrong.items():
+        name = python_name(name)
+        await refused(case, client_without_org, name, *call.args, **{**kwargs, name: value})
+    for index, name in enumerate(case.ids):
+        args = [*call.args[:index], "..", *call.args[index + 1 :]]
+        await refused(case, client_without_org, python_name(name), *args, **kwargs)
+    assert server.seen == []
+
+
 WITH_IDS = [case for case in all_cases() if case.path_names]
 WRONG_IDS = [
     "",

@@ -111,7 +111,10 @@ def test_what_the_service_asks_is_a_lower_bound_and_the_deadline_an_upper_one(
     )
     if not decision.retry:
         longest = max(policy.backoff(attempt) * 1.1, (retry_after or 0) * 1.1 + policy.cap)
-        assert attempt >= 8 or (retry_after or 0) > policy.max_retry_after or longest >= remaining
+        holds_for_all = attempt >= 8 or (retry_after or 0) > policy.max_retry_after
+        assert holds_for_all or longest >= remaining
+        assert decision.lacks_time == (not holds_for_all)
+        assert not decision.lacks_time or decision.delay >= (retry_after or 0)
         return
     assert attempt < 8
     assert 0 <= decision.delay < remaining

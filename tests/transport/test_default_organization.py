@@ -7,11 +7,12 @@ import time
 
 import pytest
 
-from openrelay_async import PoolLimits, SystemClock, errors
+from openrelay_async import PoolLimits, RetryPolicy, SystemClock, errors
 from tests.transport.servers import (
     ONCE,
     VM,
     Exchange,
+    JumpingClock,
     RawServer,
     answering,
     make_client,
@@ -114,6 +115,128 @@ async def test_a_call_that_joins_a_question_has_its_own_time():
     assert questions(server) == 2
 
 
+LONG_WAITS = RetryPolicy(base=40, cap=40)
+"""More than the first of two callers has, less than the second."""
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "kind", "pause"),
+    [
+        (503, None, errors.Unavailable, 30.0),
+        (503, "50", errors.Unavailable, 52.0),
+        (429, "50", errors.RateLimited, 52.0),
+        (None, None, errors.ConnectionFailed, 30.0),
+    ],
+)
+async def test_a_question_that_fails_for_lack_of_time_is_asked_again_for_who_has_more(
+    status: int | None, retry_after: str | None, kind: type[errors.OpenRelayError], pause: float
+):
+    """R3.3: each has what it would have had alone, the first its error at once."""
+    may_fail = asyncio.Event()
+
+    async def fail_first(exchange: Exchange) -> None:
+        if exchange.number > 1:
+            await answer(exchange)
+            return
+        await may_fail.wait()
+        if status is None:
+            exchange.reset()
+        else:
+            await exchange.answer(status, headers={"Retry-After": retry_after} if retry_after else None)
+
+    clock = JumpingClock()
+    async with (
+        serving(fail_first) as server,
+        make_client(server, org_id=None, clock=clock, retry=LONG_WAITS) as client,
+    ):
+        first = asyncio.create_task(client.vms.list(timeout=20).first())
+        await until(lambda: questions(server) == 1)
+        others = [asyncio.create_task(client.vms.list(timeout=1000).first()) for _ in range(20)]
+        await asyncio.sleep(0)
+        may_fail.set()
+        with pytest.raises(kind) as caught:
+            await first
+        assert await asyncio.gather(*others) == [None] * 20
+    assert type(caught.value) is kind
+    assert caught.value.attempts == 1
+    assert clock.sleeps[0] == pause
+    assert questions(server) == 2
+
+
+async def test_a_question_whose_turn_comes_too_late_is_asked_again_for_who_has_more_time():
+    """R3.8: after a refusal it waits for its turn, which others' refusals may put off."""
+    may_refuse = asyncio.Event()
+
+    async def refuse_first(exchange: Exchange) -> None:
+        if exchange.number > 1:
+            await answer(exchange)
+            return
+        await may_refuse.wait()
+        await exchange.answer(429)
+
+    class PutOff(JumpingClock):
+        async def sleep(self, seconds: float) -> None:
+            if not self.sleeps:
+                client._calls.transport.shared.pacing.api.refuse(50.0, {})
+            await super().sleep(seconds)
+
+    clock = PutOff()
+    async with serving(refuse_first) as server, make_client(server, org_id=None, clock=clock) as client:
+        first = asyncio.create_task(client.vms.list(timeout=20).first())
+        await until(lambda: questions(server) == 1)
+        second = asyncio.create_task(client.vms.list(timeout=1000).first())
+        await asyncio.sleep(0)
+        may_refuse.set()
+        with pytest.raises(errors.RateLimited):
+            await first
+        assert await second is None
+    assert questions(server) == 2
+
+
+async def test_a_question_that_is_refused_for_all_its_attempts_is_not_asked_again():
+    may_fail = asyncio.Event()
+
+    async def fail(exchange: Exchange) -> None:
+        await may_fail.wait()
+        await exchange.answer(503)
+
+    async with serving(fail) as server, make_client(server, org_id=None, retry=ONCE) as client:
+        first = asyncio.create_task(client.vms.list(timeout=20).first())
+        await until(lambda: questions(server) == 1)
+        second = asyncio.create_task(client.vms.list(timeout=1000).first())
+        await asyncio.sleep(0)
+        may_fail.set()
+        outcomes = await asyncio.gather(first, second, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {errors.Unavailable}
+    assert questions(server) == 1
+
+
+async def test_the_end_of_the_client_ends_the_pause_before_a_question_is_asked_again():
+    may_fail = asyncio.Event()
+
+    async def fail(exchange: Exchange) -> None:
+        await may_fail.wait()
+        await exchange.answer(503)
+
+    clock = HeldClock()
+    async with (
+        serving(fail) as server,
+        make_client(server, org_id=None, clock=clock, retry=LONG_WAITS) as client,
+    ):
+        first = asyncio.create_task(client.vms.list(timeout=20).first())
+        await until(lambda: questions(server) == 1)
+        second = asyncio.create_task(client.vms.list(timeout=1000).first())
+        await asyncio.sleep(0)
+        may_fail.set()
+        with pytest.raises(errors.Unavailable):
+            await first
+        await until(lambda: clock.waiting == 1)
+        await client.aclose()
+        with pytest.raises(errors.ConnectionFailed, match="the client is closed"):
+            await asyncio.wait_for(second, 5)
+    assert questions(server) == 1
+
+
 async def test_calls_that_join_one_after_the_other_do_not_each_ask_again():
     async with serving(stall) as server, make_client(server, org_id=None, clock=SystemClock()) as client:
         tasks = []
@@ -124,6 +247,22 @@ async def test_calls_that_join_one_after_the_other_do_not_each_ask_again():
     assert {type(outcome) for outcome in outcomes} == {errors.RequestTimeout}
     # Once within the time of the first, once within that of the last.
     assert questions(server) <= 2
+
+
+async def test_arguments_are_read_once_and_before_the_organization_is_asked_for():
+    """An iterator gives its items once, and what the caller changes meanwhile is the next call's."""
+
+    async def refuse_keys(exchange: Exchange) -> None:
+        asks = exchange.seen.target == "/v1/whoami"
+        await exchange.answer(*((200, ORGANIZATION) if asks else (400, {"error": "no"})))
+
+    async with serving(refuse_keys) as server, make_client(server, org_id=None) as client:
+        with pytest.raises(errors.BadRequest):
+            await client.api_keys.create(name="ci", scopes=iter(["vms:read", "vms:write"]))
+    asked, created = server.seen
+    assert asked.target == "/v1/whoami"
+    assert created.target == "/v1/orgs/org_mine/api-keys/create"
+    assert created.json == {"name": "ci", "scopes": ["vms:read", "vms:write"]}
 
 
 @pytest.mark.parametrize("limit", [5.0, float("inf")])

@@ -281,6 +281,36 @@ def test_closing_a_client_in_one_thread_ends_the_calls_of_another():
     )
 
 
+def test_a_cancelled_close_ends_the_calls_of_another_thread_too():
+    """R1.2: a shutdown with a time limit, `wait_for(client.aclose(), …)`, leaves nothing open elsewhere."""
+    check_silent(
+        run_program("""
+        client = AsyncClient(KEY, base_url=url, retry=RetryPolicy(base=0.01, cap=0.01))
+        outcome = []
+        def work():
+            async def one():
+                try:
+                    await client.request("GET", "/stall")
+                except errors.ConnectionFailed as error:
+                    outcome.append(str(error))
+            asyncio.run(one())
+        async def main():
+            await client.vms.get("vm_1")
+            thread = threading.Thread(target=work)
+            thread.start()
+            assert Service.stalls.wait(5)
+            closing = asyncio.create_task(client.aclose())
+            await asyncio.sleep(0)
+            # It waits for its own loop's connections.
+            assert closing.cancel()
+            await asyncio.wait([closing])
+            thread.join(5)
+        asyncio.run(main())
+        assert outcome and "the client was closed" in outcome[0], outcome
+        """)
+    )
+
+
 FORKING = ("-X", "dev", "-W", "ignore::DeprecationWarning")
 """Python 3.12 and later warn of any fork beside threads, of which the server is one."""
 

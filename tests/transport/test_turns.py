@@ -337,6 +337,43 @@ class TestTheEndOfTheClient:
             with pytest.raises(errors.ConnectionFailed, match="the client was closed"):
                 await waiting
 
+    async def test_nothing_of_the_pacing_outlives_one_that_is_cancelled(self):
+        """A shared pace may need a moment to end what it asks elsewhere."""
+
+        class Elsewhere:
+            asked = False
+
+            def limits(self, host: str) -> bool:
+                return self.asked
+
+            async def reserve(self, host: str, wanted: int) -> tuple[int, float]:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    for _ in range(20):
+                        await asyncio.sleep(0)
+                return 0, 1.0
+
+            async def refuse(self, host: str, wait: float, taken: float) -> None: ...
+
+        pace = Elsewhere()
+        async with (
+            serving(answering((200, VM))) as server,
+            make_client(server, clock=SystemClock(), shared_pace=pace) as client,
+        ):
+            # A connection to close is what closing waits for.
+            await client.vms.get("vm_1")
+            pace.asked = True
+            waiting = asyncio.create_task(client.vms.get("vm_1"))
+            await until(lambda: len(dispatchers()) == 1)
+            closing = asyncio.create_task(client.aclose())
+            await asyncio.sleep(0)
+            assert closing.cancel()
+            await asyncio.wait([closing])
+            assert dispatchers() == []
+            with pytest.raises(errors.ConnectionFailed, match="the client was closed"):
+                await waiting
+
     async def test_the_pacing_ends_when_nobody_waits_any_more(self):
         async with (
             serving(answering((200, VM))) as server,
