@@ -80,4 +80,4 @@ def _organization_of(request: HttpRequest) -> str | None:
 
 def _explain(error: Unauthenticated | PermissionDenied, reason: str) -> None:
     if reason not in error.message:
-        error._with(explanation=reason[:_LONGEST_REASON])
+        error._with(explanation=" ".join(reason.split())[:_LONGEST_REASON])

@@ -154,13 +154,13 @@ def compare(schema: Schema, value: object, wire: object, at: str, *, secret: boo
     match next((kind for kind in types_of(schema) if kind != "null"), None):
         case "array":
             rows = cast("list[object]", wire or [])
-            assert type(value) is list, at
+            assert isinstance(value, list), at
             assert len(value) == len(rows), at
             for index, row in enumerate(rows):
                 compare(schema["items"], value[index], row, f"{at}[{index}]", secret=secret)
         case "object":
             fields = cast("dict[str, object]", wire or {})
-            assert type(value) is dict, at
+            assert isinstance(value, dict), at
             assert value.keys() == fields.keys(), at
             for name, inner in fields.items():
                 compare(schema["additionalProperties"], value[name], inner, f"{at}.{name}", secret=secret)
