@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, overload
 
 from openrelay_async.clock import Clock
@@ -20,9 +20,10 @@ from openrelay_async.single_flight import SingleFlight
 class KeyProvider(Protocol):
     """Anything that gives the key when asked; asked again after the service refused the last one.
 
-    A provider may have two attributes. `blocks = False` says that asking takes no time, so it is done on
+    A provider may say more of itself. `blocks = False` says that asking takes no time, so it is done on
     the loop; any other synchronous provider is asked in a thread. `check_every` is the number of seconds
-    after which the key is asked for again although it works, 0 for every call.
+    after which the key is asked for again although it works, 0 for every call. With a method
+    `read_version()` it is then asked only if that gives something else than when it was asked last.
     """
 
     def __call__(self) -> str | Secret | Awaitable[str | Secret]: ...
@@ -126,7 +127,8 @@ class ProvidedKey:
     """A key that a provider gives: asked once for all calls that wait, off the loop where it may block."""
 
     __slots__ = (
-        "__weakref__", "_check_every", "_clock", "_credential", "_due", "_flight", "_provider", "_superseded",
+        "__weakref__", "_check_every", "_clock", "_credential", "_due", "_flight", "_provider",
+        "_read_version", "_superseded", "_version",
     )  # fmt: skip
 
     has_key = True
@@ -138,6 +140,8 @@ class ProvidedKey:
         self._flight: SingleFlight[Credential] = SingleFlight()
         self._check_every = _find_interval(provider)
         self._due = math.inf
+        self._read_version: Callable[[], object] | None = getattr(provider, "read_version", None)
+        self._version: object = None
         self._superseded: tuple[Secret, ...] = ()
         """Keys that rotations replaced: the provider may still give any of them for a while."""
 
@@ -147,7 +151,13 @@ class ProvidedKey:
     @property
     def current(self) -> Credential | None:
         """The key in use; `None` when it is time to ask for it (again)."""
-        return None if self._clock.monotonic() >= self._due else self._credential
+        now = self._clock.monotonic()
+        if now < self._due:
+            return self._credential
+        if self._read_version is not None and self._read_version() == self._version:
+            self._due = now + self._check_every
+            return self._credential
+        return None
 
     @property
     def latest(self) -> Credential | None:
@@ -182,6 +192,8 @@ class ProvidedKey:
     async def _ask(self) -> Credential:
         """Ask the provider; the same key as before stays the same credential."""
         source = f"the key from {_name(self._provider)}"
+        # Before it is asked: what changes meanwhile is a change to look at.
+        version = self._read_version() if self._read_version is not None else None
         try:
             fresh = check_key(await self._call_provider(), source=source)
         except ConfigurationError:
@@ -197,6 +209,7 @@ class ProvidedKey:
         else:
             if self._credential is None or fresh.secret not in (self._credential.secret, *self._superseded):
                 self._credential = fresh
+            self._version = version
             self._due = self._clock.monotonic() + self._check_every
             return self._credential
         # Not chained: what another library says, and the frames it passed, may show the key.

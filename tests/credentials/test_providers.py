@@ -233,6 +233,11 @@ async def test_an_environment_key_is_read_when_it_is_needed(
     assert keys.seen == [KEY]
 
 
+def set_age(file: Path, seconds: int) -> None:
+    at = time.time() - seconds
+    os.utime(file, (at, at))
+
+
 async def test_a_raw_request_asks_the_provider_too(keys: KeyServer) -> None:
     keys.good = {KEY}
     async with AsyncClient(lambda: KEY, base_url=keys.url) as client:
@@ -274,14 +279,44 @@ async def test_no_request_goes_out_without_its_key_when_it_is_time_to_ask_again(
     assert keys.seen == [KEY] * 200
 
 
-async def test_a_file_may_be_read_for_every_call(keys: KeyServer, key_file: Path) -> None:
-    """R9.1."""
+@pytest.mark.parametrize("age", [0, 3600])
+async def test_the_call_after_a_file_has_changed_uses_the_new_key(
+    keys: KeyServer, key_file: Path, age: int
+) -> None:
+    """R9.1: also one of the same size, in the same tick of the file system's clock."""
     keys.good = {KEY, OTHER}
-    async with AsyncClient(FileKey(key_file, check_every=0), base_url=keys.url) as client:
-        await client.account.whoami()
+    set_age(key_file, age)
+    async with AsyncClient(FileKey(key_file), base_url=keys.url) as client:
+        for key in (OTHER, KEY, OTHER):
+            await client.account.whoami()
+            key_file.write_text(key)
+            await client.account.whoami()
+    assert keys.seen == [KEY, OTHER, OTHER, KEY, KEY, OTHER]
+
+
+async def test_a_file_that_has_not_changed_is_not_read_again(keys: KeyServer, key_file: Path) -> None:
+    """R9.1."""
+    read = 0
+
+    class Counted(FileKey):
+        __slots__ = ()
+
+        def __call__(self) -> Secret:
+            nonlocal read
+            read += 1
+            return super().__call__()
+
+    keys.good = {KEY, OTHER}
+    set_age(key_file, 3600)
+    async with AsyncClient(Counted(key_file), base_url=keys.url) as client:
+        for _ in range(20):
+            await client.account.whoami()
+        assert read == 1
         key_file.write_text(OTHER)
-        await client.account.whoami()
-    assert keys.seen == [KEY, OTHER]
+        set_age(key_file, 1800)
+        for _ in range(20):
+            await client.account.whoami()
+    assert read == 2
 
 
 async def test_a_changed_file_is_read_after_a_401(keys: KeyServer, key_file: Path) -> None:
