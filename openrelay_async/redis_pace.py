@@ -14,8 +14,11 @@ import logging
 import time
 from string import Template
 from typing import Protocol, cast
+from urllib.parse import urlsplit
 
 from openrelay_async import pace_rate
+from openrelay_async.config import check_readable, conceal_text
+from openrelay_async.errors import ConfigurationError
 from openrelay_async.redaction import Secret
 
 try:
@@ -29,6 +32,10 @@ logger = logging.getLogger("openrelay_async")
 _KNOWN_FOR = 1.0
 """Seconds for which a client believes what Redis said of a limit."""
 _WITHOUT_REDIS = (1, 0.1)
+_UNREADABLE = (
+    "has a host, port or database that cannot be read: it must be like redis://:password@localhost:6379/0, "
+    "with %2F, %3F and %23 for /, ? and # in the password"
+)
 
 
 def _with_numbers(script: str) -> str:
@@ -117,12 +124,16 @@ class RedisPace:
     Args:
         url: of the Redis server, such as `redis://localhost:6379/0`; a password in it is never shown.
         name: clients with the same name share a pace: use one for each API key, whose limit it is.
+
+    Raises:
+        ConfigurationError: `url` is none of a Redis server.
     """
 
     def __init__(self, url: str | Secret, *, name: str = "default") -> None:
-        self._url = Secret(url)
+        given = conceal_text(url)
         del url
         self.name = name
+        self._url = _check_url(given)
         self._clients: dict[asyncio.AbstractEventLoop, _Redis] = {}
         self._limited: dict[str, float] = {}
         self._asked: dict[str, float] = {}
@@ -186,7 +197,7 @@ class RedisPace:
     async def _ask(self, host: str) -> None:
         try:
             limited = await self._redis().exists(self._key(host))
-        except RedisError as error:
+        except Exception as error:  # not only redis-py's own: an option of the URL may be none
             logger.debug("no shared pace: %s", type(error).__name__)
             return
         if limited:
@@ -203,3 +214,33 @@ class RedisPace:
                 self._clients.pop(other, None)
             client = self._clients[loop] = cast("_Redis", redis.from_url(self._url.reveal()))
         return client
+
+
+def _check_url(url: object) -> Secret:
+    """Return a URL that redis-py can read.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if not isinstance(url, Secret):
+        raise ConfigurationError(f"url must be str, not {type(url).__name__}")
+    problem = _find_url_problem(check_readable(url, "url"))
+    if problem is not None:
+        raise ConfigurationError(f"url {problem}")
+    return url
+
+
+def _find_url_problem(given: Secret) -> str | None:
+    """Return what is wrong with a URL, without a word of it: any of it may belong to a password."""
+    try:
+        parts = urlsplit(given.reveal())
+        port_is_valid = parts.port != 0
+    except ValueError:
+        return _UNREADABLE
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        return "must begin with redis://, rediss:// or unix://, such as redis://localhost:6379/0"
+    # The rest of a password with a `/` or `#` stands where the database does, and redis-py reads over it.
+    database_is_valid = parts.scheme == "unix" or (parts.path.strip("/ ") or "0").isdecimal()
+    if not port_is_valid or not database_is_valid or parts.fragment:
+        return _UNREADABLE
+    return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import shutil
 import socket
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from openrelay_async import AsyncClient
+from openrelay_async import AsyncClient, errors
 
 pytest.importorskip("redis", reason="the extra redis is not installed")
 from openrelay_async.redis_pace import RedisPace
@@ -131,3 +133,59 @@ def test_the_password_of_redis_is_not_shown():
     pace = RedisPace("redis://:canary-password-0123456789@127.0.0.1:1/0")
     assert "canary" not in repr(pace)
     assert "canary-password" not in str(vars(pace))
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("localhost:6379", "must begin with redis://"),
+        ("", "must begin with redis://"),
+        ("https://:canary@localhost", "must begin with redis://"),
+        ("redis://:canary/secret@localhost:6379/0", "%2F"),
+        ("redis://:canary?secret@localhost:6379/0", "%3F"),
+        ("rediss://:canary#secret@localhost:6379/0", "%23"),
+        ("redis://:1234/canary@localhost:6379/0", "%2F"),
+        ("redis://:1234#canary@localhost:6379/0", "%23"),
+        ("redis://[canary", "cannot be read"),
+        ("redis://localhost:63790000/canary", "cannot be read"),
+        (b"redis://:canary@localhost", "must be str, not bytes"),
+    ],
+)
+def test_a_url_that_cannot_be_meant_is_refused_without_a_word_of_it(url, problem):
+    """R4.1"""
+    with pytest.raises(errors.ConfigurationError, match=problem) as caught:
+        RedisPace(url)
+    assert "canary" not in str(caught.value)
+    assert "1234" not in str(caught.value)
+    assert caught.value.__context__ is None
+    place = caught.tb.tb_next
+    while place is not None:
+        assert "canary" not in str(place.tb_frame.f_locals)
+        place = place.tb_next
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://localhost",
+        "redis://:p%2Fw@[::1]:6379/",
+        "redis://user:a@b@localhost/12?socket_timeout=2",
+        "rediss://localhost:6380/0",
+        "unix://user@/run/redis.sock?db=1&password=x",
+    ],
+)
+def test_what_redis_takes_as_a_url_is_taken(url):
+    assert repr(RedisPace(url)) == "RedisPace(name='default')"
+
+
+async def test_an_option_of_the_url_that_is_none_is_logged_as_other_errors_are(caplog):
+    caplog.set_level(logging.DEBUG, logger="openrelay_async")
+    seen: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: seen.append(context))
+    pace = RedisPace("redis://localhost/0?socket_timeout=canary")
+    assert not pace.limits("https://host")
+    await asyncio.wait(pace._asking)
+    gc.collect()
+    assert seen == []
+    assert caplog.messages == ["no shared pace: ValueError"]
