@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from string import Template
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from openrelay_async import pace_rate
@@ -23,14 +24,17 @@ from openrelay_async.redaction import Secret
 
 try:
     from redis import asyncio as redis
-    from redis.exceptions import RedisError
 except ImportError as error:
     raise ImportError("RedisPace needs the extra: pip install 'openrelay-async[redis]'") from error
 
 logger = logging.getLogger("openrelay_async")
 
+T = TypeVar("T")
+
 _KNOWN_FOR = 1.0
 """Seconds for which a client believes what Redis said of a limit."""
+_PATIENCE = 1.0
+"""Seconds in which Redis has to answer: calls must not wait for one that is stuck."""
 _WITHOUT_REDIS = (1, 0.1)
 _UNREADABLE = (
     "has a host, port or database that cannot be read: it must be like redis://:password@localhost:6379/0, "
@@ -138,6 +142,8 @@ class RedisPace:
         self._limited: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self._asking: set[asyncio.Task[None]] = set()
+        self._is_answering = True
+        """Whether Redis answered last: calls wait for its answers only then."""
 
     def __repr__(self) -> str:
         return f"RedisPace(name={self.name!r})"
@@ -159,10 +165,12 @@ class RedisPace:
             host: of the service, as in a URL.
             wanted: how many requests wait here to be sent.
         """
-        try:
-            row = await self._redis().eval(_RESERVE, 1, self._key(host), str(wanted))
-        except RedisError as error:
-            logger.debug("no shared pace: %s", type(error).__name__)
+        row = None
+        if self._is_answering:
+            row = await self._answer(lambda client: client.eval(_RESERVE, 1, self._key(host), str(wanted)))
+        else:
+            self.limits(host)  # whose question in the background finds out when Redis answers again
+        if row is None:
             return _WITHOUT_REDIS
         count, pause = cast("tuple[int, int]", row)
         if pause < 0:
@@ -180,10 +188,7 @@ class RedisPace:
             taken: requests a second that it took from this client lately.
         """
         self._limited[host] = time.monotonic() + wait + 10 * _KNOWN_FOR
-        try:
-            await self._redis().eval(_REFUSE, 1, self._key(host), str(wait), str(taken))
-        except RedisError as error:
-            logger.debug("no shared pace: %s", type(error).__name__)
+        await self._answer(lambda client: client.eval(_REFUSE, 1, self._key(host), str(wait), str(taken)))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
@@ -195,13 +200,20 @@ class RedisPace:
             await client.aclose()
 
     async def _ask(self, host: str) -> None:
+        if await self._answer(lambda client: client.exists(self._key(host))):
+            self._limited[host] = max(time.monotonic() + 10 * _KNOWN_FOR, self._limited.get(host, 0.0))
+
+    async def _answer(self, ask: Callable[[_Redis], Awaitable[T]]) -> T | None:
+        """Return what Redis answers, `None` where it does not, or not in time."""
         try:
-            limited = await self._redis().exists(self._key(host))
+            async with asyncio.timeout(_PATIENCE):
+                answer = await ask(self._redis())
         except Exception as error:  # not only redis-py's own: an option of the URL may be none
             logger.debug("no shared pace: %s", type(error).__name__)
-            return
-        if limited:
-            self._limited[host] = max(time.monotonic() + 10 * _KNOWN_FOR, self._limited.get(host, 0.0))
+            self._is_answering = False
+            return None
+        self._is_answering = True
+        return answer
 
     def _key(self, host: str) -> str:
         return f"openrelay:pace:{self.name}:{host}"

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,7 +30,7 @@ needs_redis = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def redis_url(tmp_path_factory):
+def redis_server(tmp_path_factory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -47,15 +48,15 @@ def redis_url(tmp_path_factory):
             except OSError:
                 assert time.monotonic() < limit
                 time.sleep(0.02)
-        yield f"redis://127.0.0.1:{port}/0"
+        yield f"redis://127.0.0.1:{port}/0", server
     finally:
         server.terminate()
         server.wait()
 
 
 @pytest.fixture
-async def paces(redis_url, request) -> AsyncIterator[list[RedisPace]]:
-    made = [RedisPace(redis_url, name=request.node.name) for _ in range(3)]
+async def paces(redis_server, request) -> AsyncIterator[list[RedisPace]]:
+    made = [RedisPace(redis_server[0], name=request.node.name) for _ in range(3)]
     yield made
     for pace in made:
         await pace.aclose()
@@ -113,6 +114,64 @@ async def test_without_redis_calls_go_on():
         await pace.refuse(server.url, 0.0, 100.0)
         assert (await client.vms.get("vm_1")).status == "running"
     await pace.aclose()
+
+
+class StuckRedis:
+    """A client of a Redis that takes what it is asked and does not answer, until it is told to."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+        self.evaluated = 0
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: str) -> object:
+        self.evaluated += 1
+        await self.answers.wait()
+        return [3, 50]
+
+    async def exists(self, *names: str) -> int:
+        await self.answers.wait()
+        return 1
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_a_redis_that_never_answers_is_waited_for_once(monkeypatch):
+    monkeypatch.setattr("openrelay_async.redis_pace._PATIENCE", 0.1)
+    monkeypatch.setattr("openrelay_async.redis_pace._KNOWN_FOR", 0.05)
+    pace, stuck = RedisPace("redis://127.0.0.1:1/0"), StuckRedis()
+    pace._clients[asyncio.get_running_loop()] = stuck
+    async with asyncio.timeout(20):
+        for _ in range(50):
+            assert await pace.reserve("https://host", 7) == (1, 0.1)
+        assert stuck.evaluated == 1
+        await pace.refuse("https://host", 1.0, 100.0)  # nobody waits for this one: it is tried
+        assert stuck.evaluated == 2
+        stuck.answers.set()
+        while await pace.reserve("https://host", 7) != (3, 0.05):
+            await asyncio.sleep(0.01)
+    await pace.aclose()
+
+
+@needs_redis
+async def test_the_answer_that_a_redis_gives_too_late_is_nobody_s(paces, redis_server, monkeypatch):
+    """What a cancelled command is answered must not be read as the answer to the next one."""
+    monkeypatch.setattr("openrelay_async.redis_pace._PATIENCE", 0.1)
+    monkeypatch.setattr("openrelay_async.redis_pace._KNOWN_FOR", 0.05)
+    server = redis_server[1]
+    pace = paces[0]
+    async with asyncio.timeout(20):
+        while await pace.reserve("https://host", 7) != (7, 0.001):
+            await asyncio.sleep(0.01)
+        server.send_signal(signal.SIGSTOP)
+        try:
+            assert await pace.reserve("https://host", 1) == (1, 0.1)
+        finally:
+            server.send_signal(signal.SIGCONT)
+        while await pace.reserve("https://host", 7) != (7, 0.001):
+            await asyncio.sleep(0.01)
+        for wanted in range(2, 10):
+            assert await pace.reserve("https://host", wanted) in {(wanted, 0.001), (1, 0.1)}
 
 
 async def test_another_thread_may_come_while_a_pace_looks_for_loops_that_ended():
