@@ -192,12 +192,16 @@ class RedisPace:
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        for task in list(self._asking):
+        loop = asyncio.get_running_loop()
+        client = self._clients.pop(loop, None)
+        asking = [task for task in list(self._asking) if task.get_loop() is loop]
+        for task in asking:
             task.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
-        if client is not None:
-            await client.aclose()
+        try:
+            await asyncio.gather(*asking, return_exceptions=True)
+        finally:
+            if client is not None:
+                await client.aclose()
 
     async def _ask(self, host: str) -> None:
         if await self._answer(lambda client: client.exists(self._key(host))):

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -122,6 +123,7 @@ class StuckRedis:
     def __init__(self) -> None:
         self.answers = asyncio.Event()
         self.evaluated = 0
+        self.is_closed = False
 
     async def eval(self, script: str, numkeys: int, *keys_and_args: str) -> object:
         self.evaluated += 1
@@ -133,7 +135,7 @@ class StuckRedis:
         return 1
 
     async def aclose(self) -> None:
-        pass
+        self.is_closed = True
 
 
 async def test_a_redis_that_never_answers_is_waited_for_once(monkeypatch):
@@ -151,6 +153,50 @@ async def test_a_redis_that_never_answers_is_waited_for_once(monkeypatch):
         while await pace.reserve("https://host", 7) != (3, 0.05):
             await asyncio.sleep(0.01)
     await pace.aclose()
+
+
+async def test_a_loop_closes_its_connections_while_another_one_asks(monkeypatch):
+    """R1.2"""
+    monkeypatch.setattr("openrelay_async.redis_pace._PATIENCE", 60.0)
+    pace = RedisPace("redis://127.0.0.1:1/0")
+    asks, is_over = threading.Event(), threading.Event()
+    went_on: list[bool] = []
+
+    async def use() -> None:
+        pace._clients[asyncio.get_running_loop()] = other
+        pace.limits("https://host")
+        asks.set()
+        await asyncio.to_thread(is_over.wait, 20)
+        went_on.extend(not task.done() and not task.cancelling() for task in pace._asking)
+        await pace.aclose()
+
+    own, other = StuckRedis(), StuckRedis()
+    pace._clients[asyncio.get_running_loop()] = own
+    thread = threading.Thread(target=lambda: asyncio.run(use()))
+    thread.start()
+    try:
+        assert await asyncio.to_thread(asks.wait, 20)
+        pace.limits("https://another")
+        await pace.aclose()
+        assert own.is_closed
+        assert not other.is_closed
+    finally:
+        is_over.set()
+        await asyncio.to_thread(thread.join)
+    assert went_on == [True]
+    assert other.is_closed
+
+
+async def test_connections_are_closed_also_where_closing_is_cancelled(monkeypatch):
+    monkeypatch.setattr("openrelay_async.redis_pace._PATIENCE", 60.0)
+    pace, stuck = RedisPace("redis://127.0.0.1:1/0"), StuckRedis()
+    pace._clients[asyncio.get_running_loop()] = stuck
+    pace.limits("https://host")
+    closing = asyncio.ensure_future(pace.aclose())
+    await asyncio.sleep(0)  # until it waits for what asks
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert stuck.is_closed
 
 
 @needs_redis
