@@ -171,7 +171,7 @@ class RedisPace:
         else:
             self.limits(host)  # whose question in the background finds out when Redis answers again
         if row is None:
-            return _WITHOUT_REDIS
+            return _WITHOUT_REDIS if host in self._limited else (wanted, 0.001)
         count, pause = cast("tuple[int, int]", row)
         if pause < 0:
             self._limited.pop(host, None)

@@ -144,10 +144,12 @@ async def test_a_redis_that_never_answers_is_waited_for_once(monkeypatch):
     pace, stuck = RedisPace("redis://127.0.0.1:1/0"), StuckRedis()
     pace._clients[asyncio.get_running_loop()] = stuck
     async with asyncio.timeout(20):
-        for _ in range(50):
-            assert await pace.reserve("https://host", 7) == (1, 0.1)
+        assert await pace.reserve("https://host", 7) == (7, 0.001)  # no limit is known
         assert stuck.evaluated == 1
         await pace.refuse("https://host", 1.0, 100.0)  # nobody waits for this one: it is tried
+        assert stuck.evaluated == 2
+        for _ in range(50):
+            assert await pace.reserve("https://host", 7) == (1, 0.1)
         assert stuck.evaluated == 2
         stuck.answers.set()
         while await pace.reserve("https://host", 7) != (3, 0.05):
@@ -207,8 +209,8 @@ async def test_the_answer_that_a_redis_gives_too_late_is_nobody_s(paces, redis_s
     server = redis_server[1]
     pace = paces[0]
     async with asyncio.timeout(20):
-        while await pace.reserve("https://host", 7) != (7, 0.001):
-            await asyncio.sleep(0.01)
+        while await pace.reserve("https://host", 7) != (7, 0.001) or not pace._limited:
+            await pace.refuse("https://host", 0.0, 1e6)  # a limit that limits nobody here
         server.send_signal(signal.SIGSTOP)
         try:
             assert await pace.reserve("https://host", 1) == (1, 0.1)
