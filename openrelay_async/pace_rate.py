@@ -31,6 +31,7 @@ FASTEST_GROWTH = 0.5
 QUIET = 60.0
 """Seconds after the last refusal, with nobody waiting, after which the limit is forgotten."""
 LOWEST = 0.5
+"""Least rate that refusals alone lead to; the service or the caller may name a lower one."""
 BURST = 0.05
 """Seconds whose requests may come together: more would be a wave at the service."""
 STRIDE = 0.02
@@ -100,7 +101,7 @@ class PaceRate:
             taken = self.rate * (SHARP_DECREASE if is_far_too_high else DECREASE)
             self._is_probing = False
         self._ceiling = named if named is not None else math.inf
-        self.rate = max(min(taken, self._ceiling, self.maximum), LOWEST)
+        self.rate = min(max(taken, LOWEST), self._ceiling, self.maximum)
         self.blocked_until = now + wait
         self._refused_at = self._grown_at = now + wait
         self._tokens, self._tokens_at = 0.0, now + wait
@@ -132,6 +133,11 @@ class PaceRate:
         count = max(min(wanted, int(self._tokens + 1e-9)), 0)
         self._tokens -= count
         return count
+
+    def give_back(self, count: int) -> None:
+        """Take back what was taken for requests that do not go."""
+        if self.is_limited():
+            self._tokens += count
 
     def borrow(self, now: float) -> bool:
         """Return whether one may go now, before its time; those after it wait for as much longer."""

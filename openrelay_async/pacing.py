@@ -162,18 +162,29 @@ class Governor:
         """Let go as many as may go now; return the seconds until more may."""
         while waiters and waiters[0].done():
             waiters.popleft()  # gave up
-        if self._shared is None:
+        now = self.now()
+        self.pace.grow(now)
+        count, shared_pause = self.pace.take(now, len(waiters)), 0.0
+        if count and self._shared is not None:
+            count, shared_pause = await self._reserve(self._shared, count)
             now = self.now()
-            self.pace.grow(now)
-            count = self.pace.take(now, len(waiters))
-            pause = self.pace.pause(now, len(waiters) - count)
-        else:
-            count, pause = await self._shared.reserve(self._host, len(waiters))
-            if not count:
-                self.pace.blocked_until = self.now() + pause
+        pause = max(self.pace.pause(now, len(waiters) - count), shared_pause)
         while count and waiters:
             count -= _release(waiters.popleft())
         return pause
+
+    async def _reserve(self, shared: SharedPace, wanted: int) -> tuple[int, float]:
+        """Return how many of those whom the own pace lets go the shared one does too, and its pause."""
+        try:
+            count, pause = await shared.reserve(self._host, wanted)
+        except Exception as error:  # somebody else's: calls go on at the own pace
+            logger.debug("no shared pace: %s", type(error).__name__)
+            return wanted, 0.0
+        count = min(count, wanted)
+        self.pace.give_back(wanted - count)
+        if not count:
+            self.pace.blocked_until = max(self.pace.blocked_until, self.now() + pause)
+        return count, pause
 
     def note(self) -> None:
         """Count a request that was not refused; this is all that an unlimited client pays."""

@@ -12,23 +12,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from string import Template
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 from openrelay_async import pace_rate
+from openrelay_async.config import check_readable, conceal_text
+from openrelay_async.errors import ConfigurationError
 from openrelay_async.redaction import Secret
 
 try:
     from redis import asyncio as redis
-    from redis.exceptions import RedisError
 except ImportError as error:
     raise ImportError("RedisPace needs the extra: pip install 'openrelay-async[redis]'") from error
 
 logger = logging.getLogger("openrelay_async")
 
+T = TypeVar("T")
+
 _KNOWN_FOR = 1.0
 """Seconds for which a client believes what Redis said of a limit."""
+_PATIENCE = 1.0
+"""Seconds in which Redis has to answer: calls must not wait for one that is stuck."""
 _WITHOUT_REDIS = (1, 0.1)
+_UNREADABLE = (
+    "has a host, port or database that cannot be read: it must be like redis://:password@localhost:6379/0, "
+    "with %2F, %3F and %23 for /, ? and # in the password"
+)
 
 
 def _with_numbers(script: str) -> str:
@@ -117,16 +128,22 @@ class RedisPace:
     Args:
         url: of the Redis server, such as `redis://localhost:6379/0`; a password in it is never shown.
         name: clients with the same name share a pace: use one for each API key, whose limit it is.
+
+    Raises:
+        ConfigurationError: `url` is none of a Redis server.
     """
 
     def __init__(self, url: str | Secret, *, name: str = "default") -> None:
-        self._url = Secret(url)
+        given = conceal_text(url)
         del url
         self.name = name
+        self._url = _check_url(given)
         self._clients: dict[asyncio.AbstractEventLoop, _Redis] = {}
         self._limited: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self._asking: set[asyncio.Task[None]] = set()
+        self._is_answering = True
+        """Whether Redis answered last: calls wait for its answers only then."""
 
     def __repr__(self) -> str:
         return f"RedisPace(name={self.name!r})"
@@ -148,11 +165,13 @@ class RedisPace:
             host: of the service, as in a URL.
             wanted: how many requests wait here to be sent.
         """
-        try:
-            row = await self._redis().eval(_RESERVE, 1, self._key(host), str(wanted))
-        except RedisError as error:
-            logger.debug("no shared pace: %s", type(error).__name__)
-            return _WITHOUT_REDIS
+        row = None
+        if self._is_answering:
+            row = await self._answer(lambda client: client.eval(_RESERVE, 1, self._key(host), str(wanted)))
+        else:
+            self.limits(host)  # whose question in the background finds out when Redis answers again
+        if row is None:
+            return _WITHOUT_REDIS if host in self._limited else (wanted, 0.001)
         count, pause = cast("tuple[int, int]", row)
         if pause < 0:
             self._limited.pop(host, None)
@@ -169,28 +188,36 @@ class RedisPace:
             taken: requests a second that it took from this client lately.
         """
         self._limited[host] = time.monotonic() + wait + 10 * _KNOWN_FOR
-        try:
-            await self._redis().eval(_REFUSE, 1, self._key(host), str(wait), str(taken))
-        except RedisError as error:
-            logger.debug("no shared pace: %s", type(error).__name__)
+        await self._answer(lambda client: client.eval(_REFUSE, 1, self._key(host), str(wait), str(taken)))
 
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        for task in list(self._asking):
+        loop = asyncio.get_running_loop()
+        client = self._clients.pop(loop, None)
+        asking = [task for task in list(self._asking) if task.get_loop() is loop]
+        for task in asking:
             task.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
-        if client is not None:
-            await client.aclose()
+        try:
+            await asyncio.gather(*asking, return_exceptions=True)
+        finally:
+            if client is not None:
+                await client.aclose()
 
     async def _ask(self, host: str) -> None:
-        try:
-            limited = await self._redis().exists(self._key(host))
-        except RedisError as error:
-            logger.debug("no shared pace: %s", type(error).__name__)
-            return
-        if limited:
+        if await self._answer(lambda client: client.exists(self._key(host))):
             self._limited[host] = max(time.monotonic() + 10 * _KNOWN_FOR, self._limited.get(host, 0.0))
+
+    async def _answer(self, ask: Callable[[_Redis], Awaitable[T]]) -> T | None:
+        """Return what Redis answers, `None` where it does not, or not in time."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                answer = await ask(self._redis())
+        except Exception as error:  # not only redis-py's own: an option of the URL may be none
+            logger.debug("no shared pace: %s", type(error).__name__)
+            self._is_answering = False
+            return None
+        self._is_answering = True
+        return answer
 
     def _key(self, host: str) -> str:
         return f"openrelay:pace:{self.name}:{host}"
@@ -203,3 +230,33 @@ class RedisPace:
                 self._clients.pop(other, None)
             client = self._clients[loop] = cast("_Redis", redis.from_url(self._url.reveal()))
         return client
+
+
+def _check_url(url: object) -> Secret:
+    """Return a URL that redis-py can read.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if not isinstance(url, Secret):
+        raise ConfigurationError(f"url must be str, not {type(url).__name__}")
+    problem = _find_url_problem(check_readable(url, "url"))
+    if problem is not None:
+        raise ConfigurationError(f"url {problem}")
+    return url
+
+
+def _find_url_problem(given: Secret) -> str | None:
+    """Return what is wrong with a URL, without a word of it: any of it may belong to a password."""
+    try:
+        parts = urlsplit(given.reveal())
+        port_is_valid = parts.port != 0
+    except ValueError:
+        return _UNREADABLE
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        return "must begin with redis://, rediss:// or unix://, such as redis://localhost:6379/0"
+    # The rest of a password with a `/` or `#` stands where the database does, and redis-py reads over it.
+    database_is_valid = parts.scheme == "unix" or (parts.path.strip("/ ") or "0").isdecimal()
+    if not port_is_valid or not database_is_valid or parts.fragment:
+        return _UNREADABLE
+    return None

@@ -15,7 +15,7 @@ from openrelay_async import AsyncClient, PoolLimits, RetryPolicy, errors
 from openrelay_async.clock import SystemClock
 from openrelay_async.emulator import Emulator
 from openrelay_async.pace_rate import PaceRate
-from openrelay_async.pacing import read_limit
+from openrelay_async.pacing import Governor, read_limit
 
 sys.path.insert(0, str(Path(__file__).parent))
 from limiting_server import limiting
@@ -274,9 +274,75 @@ class TestTheRate:
         pace.rest(64.0)
         assert not pace.is_limited()
 
+    def test_is_never_raised_by_a_refusal_above_what_the_caller_or_the_service_names(self):
+        """Both may name less than refusals alone lead to."""
+        asked, named, learned = PaceRate(0.1), PaceRate(None), PaceRate(None)
+        for number in range(20):
+            asked.refuse(2.0 * number, 0.5, None)
+            named.refuse(2.0 * number, 0.5, 10 / 60)
+            learned.refuse(2.0 * number, 0.5, None)
+        assert asked.rate == 0.1
+        assert named.rate == 10 / 60
+        assert learned.rate == 0.5
+
     def test_few_requests_before_the_first_refusal_do_not_make_it_slow(self):
         """Somebody else may have used up what the service takes."""
         assert self.refused(taken=0).rate == 10
+
+
+class JumpingClock(SystemClock):
+    """Its time passes only while somebody sleeps, and then at once."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+        await asyncio.sleep(0)
+
+
+class StubPace:
+    """A shared pace that lets all go but every so many-th time, when it lets nobody go for a moment."""
+
+    def __init__(self, *, none_every: int = 10**9, fails: bool = False) -> None:
+        self.none_every, self.fails = none_every, fails
+        self.asked = self.granted = 0
+
+    def limits(self, host: str) -> bool:
+        return True
+
+    async def reserve(self, host: str, wanted: int) -> tuple[int, float]:
+        if self.fails:
+            raise LookupError("broken")
+        self.asked += 1
+        if self.asked % self.none_every == 0:
+            return 0, 0.01
+        self.granted += wanted
+        return wanted, 0.001
+
+    async def refuse(self, host: str, wait: float, taken: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("options", [{}, {"none_every": 2}, {"fails": True}], ids=str)
+async def test_a_most_of_requests_a_second_is_kept_where_a_pace_is_shared(options):
+    """What the shared pace holds up is not lost to the own one: it goes as soon as both allow."""
+    clock, shared = JumpingClock(), StubPace(**options)
+    governor = Governor("https://host", clock, 20.0, shared)
+    await asyncio.gather(*(governor.enter(again=False) for _ in range(61)))
+    assert 2.99 < clock.at - 1000.0 < 4.0
+    assert shared.granted in {0, 61}
+
+
+async def test_a_refusal_is_kept_to_whatever_a_shared_pace_has_heard_of_it():
+    clock = JumpingClock()
+    governor = Governor("https://host", clock, None, StubPace(none_every=2))
+    governor.refuse(5.0, {})
+    await asyncio.gather(*(governor.enter(again=False) for _ in range(3)))
+    assert 1005.0 <= clock.at < 1006.0
 
 
 async def test_a_shared_pace_that_fails_lets_everybody_go():
