@@ -20,6 +20,11 @@ from openrelay_async.pace_rate import SAMPLE_MASK, PaceRate
 
 logger = logging.getLogger("openrelay_async")
 
+_LONGEST_WINDOW = 60.0
+"""Seconds for which a number of requests says how fast they may come."""
+_LONGEST_TIME = 1e6
+"""Seconds above which a reset is no duration: some give the Unix time instead."""
+
 
 class SharedPace(Protocol):
     """A pace that several processes keep together, such as `RedisPace`."""
@@ -266,14 +271,16 @@ def read_limit(headers: Mapping[str, str]) -> float | None:
 
     `RateLimit-Limit` and its older form with `X-` give a number of requests; `…-Reset` the seconds until
     the window ends, a second where it is absent. A limit for longer windows than it says is found out by
-    the next 429: what is named here never raises the rate.
+    the next 429: what is named here never raises the rate. What is named for hours is no pace but a quota,
+    which may be spent at any: shared out over them, each single call would wait for minutes.
     """
     for prefix in ("RateLimit-", "X-RateLimit-"):
         limit = _positive(headers.get(f"{prefix}Limit"))
         if limit is not None:
             window = _positive(headers.get(f"{prefix}Reset"))
-            # Some give the Unix time of the reset instead: no window is that long.
-            return limit / max(window, 1.0) if window is not None and window < 1e6 else limit
+            if window is None or window > _LONGEST_TIME:
+                return limit
+            return limit / max(window, 1.0) if window <= _LONGEST_WINDOW else None
     return None
 
 

@@ -187,6 +187,7 @@ def test_a_rate_that_is_none_is_refused(rate):
         ({"X-RateLimit-Limit": "50"}, 50),
         ({"RateLimit-Limit": "600", "RateLimit-Reset": "60"}, 10),
         ({"X-RateLimit-Limit": "600", "X-RateLimit-Reset": "1793491200"}, 600),
+        ({"RateLimit-Limit": "10000", "RateLimit-Reset": "86400"}, None),
         ({"X-RateLimit-Limit": "0"}, None),
         ({"X-RateLimit-Limit": "nan"}, None),
         ({"X-RateLimit-Limit": "1e999"}, None),
