@@ -34,7 +34,7 @@ def left_running(steps: LeaseSteps[C, W], resource_id: str, failure: OpenRelayEr
     """Return the error of what could not be terminated."""
     left = LeaseError(
         f"the {steps.lifecycle.noun} {resource_id} ({steps.name!r}) could not be terminated and may still "
-        f"run: {failure.message}",
+        f"run: {failure._say()}",
     )
     left._with_facts_of(failure)._with(resource_id=resource_id, resource_name=steps.name)
     return left

@@ -108,7 +108,7 @@ def test_no_attribute_is_made_up(kind):
     if not issubclass(kind, enum.Enum):
         assert not hasattr(kind, "__getattr__")
     if not issubclass(kind, BaseException):
-        assert kind.__getattribute__ is object.__getattribute__
+        assert kind.__getattribute__ in (object.__getattribute__, tuple.__getattribute__)
 
 
 def test_no_attribute_of_a_model_is_made_up():
