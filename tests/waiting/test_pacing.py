@@ -27,11 +27,13 @@ def make_client(server, **options) -> AsyncClient:
 
 @pytest.mark.parametrize(
     ("names_limit", "callers", "calls", "limit"),
-    [(False, 500, 6, 600), (True, 100, 10, 400)],
+    [(False, 200, 6, 200), (True, 100, 10, 200)],
     ids=["learned", "named"],
 )
 async def test_callers_share_what_a_limited_server_takes(names_limit, callers, calls, limit):
     """R3.8, at more than the requirement's 50 requests a second so that it takes seconds.
+
+    And at fewer than a busy machine can make: near that, its own pauses look like the service's limit.
 
     What is under way when the first 429 comes is lost whatever happens next; fewer calls need fewer
     connections for that to be as small a part as it is of the requirement's 5,000.
@@ -59,7 +61,7 @@ async def test_callers_share_what_a_limited_server_takes(names_limit, callers, c
 class FastClock(SystemClock):
     """Runs several times as fast as real time; so do the delays of a busy machine seem longer by it."""
 
-    SPEED = 8.0
+    SPEED = 5.0
 
     def monotonic(self) -> float:
         return time.monotonic() * self.SPEED
