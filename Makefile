@@ -18,8 +18,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)         ## the product's authentication page, lived against the embedded emulator
 	$(BIN)/python -m openrelay_async.demo
 
-test: $(STAMP)         ## the whole suite; more workers than cores, since a third of its time is waiting
-	$(BIN)/python $(MODE) -m pytest -q -n 4 --dist worksteal $(TESTS)
+test: $(STAMP)         ## the whole suite, on both cores
+	$(BIN)/python $(MODE) -m pytest -q -n 2 --dist worksteal $(TESTS)
 
 check: $(STAMP)        ## lint, types, layers, and: is the generated code up to date?
 	$(BIN)/ruff check .
