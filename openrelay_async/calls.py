@@ -69,10 +69,7 @@ class ClientCalls:
             must_ask = self._must_ask(operation, org_id)
             path = self._add_organization(path, org_id)
         request = make_request(operation, path, query, body, idempotency_key)
-        if must_ask:
-            response = await self._ask_first(request, path, limit)
-        else:
-            response = await self.transport.send(request, limit)
+        response = await self._send(request, path, must_ask, limit)
         return decode_model(self.transport, request, response, returns)
 
     async def call_list(
@@ -91,10 +88,7 @@ class ClientCalls:
             must_ask = self._must_ask(operation, org_id)
             path = self._add_organization(path, org_id)
         request = make_request(operation, path, query)
-        if must_ask:
-            response = await self._ask_first(request, path, limit)
-        else:
-            response = await self.transport.send(request, limit)
+        response = await self._send(request, path, must_ask, limit)
         return decode_answer(self.transport, request, response, find_reader(item).read_list)
 
     async def call_nothing(
@@ -113,10 +107,7 @@ class ClientCalls:
             must_ask = self._must_ask(operation, org_id)
             path = self._add_organization(path, org_id)
         request = make_request(operation, path, query, body)
-        if must_ask:
-            response = await self._ask_first(request, path, limit)
-        else:
-            response = await self.transport.send(request, limit)
+        response = await self._send(request, path, must_ask, limit)
         expect_nothing(self.transport, request, response)
 
     async def call_secret_text(
@@ -231,10 +222,7 @@ class ClientCalls:
             expand_path(operation, path),
             query=(*filters, *page_query(operation, page_size, cursor)),
         )
-        if must_ask:
-            response = await self._ask_first(request, path, timeout)
-        else:
-            response = await self.transport.send(request, timeout)
+        response = await self._send(request, path, must_ask, timeout)
         return decode_answer(
             self.transport,
             request,
@@ -270,6 +258,12 @@ class ClientCalls:
         if org_id is None:
             org_id = self.organization.known or _NOT_KNOWN_YET
         return (org_id, *path)
+
+    def _send(
+        self, request: HttpRequest, ids: Sequence[str], must_ask: bool, limit: float | None
+    ) -> Coroutine[object, object, HttpResponse]:
+        # Not a coroutine itself: of thousands of calls, each would hold one frame more.
+        return self._ask_first(request, ids, limit) if must_ask else self.transport.send(request, limit)
 
     async def _ask_first(self, request: HttpRequest, ids: Sequence[str], limit: float | None) -> HttpResponse:
         """Send a request whose organization is the client's, which is asked for within the call's time.
