@@ -11,6 +11,7 @@ import math
 import os
 import uuid
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -31,21 +32,17 @@ from openrelay_async.lease_failures import left_running, unknown_creation
 from openrelay_async.lease_record import LeaseLine, LeaseRecord, begin_line, ended
 from openrelay_async.lease_search import CLOCK_MARGIN, Claim, NamedLiving, list_together
 from openrelay_async.lease_terms import LeaseSteps, LeaseTerms
-from openrelay_async.poll_pace import PollPace
+from openrelay_async.lost_creates import SEARCH_TIME, await_next_look
 from openrelay_async.poll_source import may_pass
 from openrelay_async.program_end import let_program_end
 from openrelay_async.transport import Transport
-from openrelay_async.uncancelled import Stopped, carry_through
+from openrelay_async.uncancelled import Stopped, carry_through, carry_to_the_end
 
 C = TypeVar("C", bound=NamedLiving)
 W = TypeVar("W")
 
 CLEANUP_TIMEOUT = 60.0
 """Seconds that a lease tries to find and to terminate what it has created."""
-SEARCH_TIME = 5.0
-"""Seconds after a create without an answer in which its effect may still show up in a list."""
-
-_PACE = PollPace(shortest=0.5, longest=8.0, share=0.5)
 
 
 class Lease(Generic[C, W]):
@@ -245,7 +242,7 @@ class Lease(Generic[C, W]):
                     raise unknown_creation(steps, error, problem, [item.id for item in found]) from error
                 error.add_note(f"{steps} has not shown up in {limit:.0f} s: should it do so, end it by hand")
                 raise error
-            await clock.sleep(_PACE.interval(elapsed, 1, None) * clock.uniform(0.9, 1.1))
+            await await_next_look(clock, elapsed)
 
     # Ending
 
@@ -253,11 +250,7 @@ class Lease(Generic[C, W]):
         """Terminate; no cancellation stops it, and it ends within `CLEANUP_TIMEOUT`."""
         cancelled: asyncio.CancelledError | None = None
         if self.id is not None:
-            task, cancelled = await carry_through(self._terminate(self.id))
-            if task.cancelled():
-                # A loop that ends cancels all of its tasks, those of leases too, but each of them once.
-                task, again = await carry_through(self._terminate(self.id))
-                cancelled = again or cancelled
+            task, cancelled = await carry_to_the_end(partial(self._terminate, self.id))
             task.result()
         self._note_end()
         if cancelled is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from openrelay_async.client_state import Shared, snapshot
-from openrelay_async.uncancelled import carry_through
+from openrelay_async.uncancelled import carry_to_the_end
 
 
 async def end_leases(shared: Shared, reason: str) -> None:
@@ -20,11 +21,7 @@ async def end_leases(shared: Shared, reason: str) -> None:
     if shared.session.closed:
         return
     shared.refuse(reason)
-    task, cancelled = await carry_through(_end_all(shared))
-    if task.cancelled():
-        # A loop that ends cancels all of its tasks, but each of them once.
-        task, again = await carry_through(_end_all(shared))
-        cancelled = again or cancelled
+    task, cancelled = await carry_to_the_end(partial(_end_all, shared))
     failures = task.result()
     if failures:
         for other in failures[1:]:

@@ -12,19 +12,14 @@ from openrelay_async.client_state import Shared
 from openrelay_async.errors import OpenRelayError
 from openrelay_async.generated.models.api_keys import ApiKeySummary
 from openrelay_async.generated.resources.api_keys import ApiKeys
-from openrelay_async.poll_pace import PollPace
+from openrelay_async.lost_creates import await_next_look
 from openrelay_async.poll_source import may_pass
 from openrelay_async.rotation import Rotation
 
 logger = logging.getLogger("openrelay_async")
 
-SEARCH_TIME = 5.0
-"""Seconds after a create without an answer in which its key may still show up, as for a lease."""
-
 LOOK_TIMEOUT = 15.0
 """Seconds that one look at the organization's keys may take."""
-
-_PACE = PollPace(shortest=0.5, longest=8.0, share=0.5)
 
 
 async def look_for_orphans(
@@ -54,7 +49,7 @@ async def look_for_orphans(
             elapsed = clock.monotonic() - began
             if elapsed >= within or len(found) == 1:
                 return found
-        await clock.sleep(_PACE.interval(elapsed, 1, None) * clock.uniform(0.9, 1.1))
+        await await_next_look(clock, elapsed)
 
 
 def find_orphans(

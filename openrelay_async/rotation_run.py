@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import attrs
 from attrs import define, field
@@ -27,7 +28,8 @@ from openrelay_async.generated.operation_rows.account import WHOAMI
 from openrelay_async.generated.resources.api_keys import ApiKeys
 from openrelay_async.key_handover import hand_over
 from openrelay_async.key_source import StaticKey
-from openrelay_async.orphan_keys import SEARCH_TIME, describe_left, look_for_orphans, tell_left
+from openrelay_async.lost_creates import SEARCH_TIME
+from openrelay_async.orphan_keys import describe_left, look_for_orphans, tell_left
 from openrelay_async.rotation import (
     Journal,
     Rotation,
@@ -40,7 +42,7 @@ from openrelay_async.rotation import (
     lifetime_of,
     stopped_error,
 )
-from openrelay_async.uncancelled import carry_through
+from openrelay_async.uncancelled import carry_to_the_end
 from openrelay_async.unset import UNSET, Unset
 
 CREATE_ATTEMPTS = 5
@@ -288,15 +290,15 @@ class RotationRun:
             else:
                 # A create that was cut off is still under way at the service.
                 within = SEARCH_TIME if stopped.step == "create" else 0.0
-                undone, _ = await self._undo_whatever_comes(within)
-                became = f"{undone}, the old key stays in use"
+                undone, _ = await carry_to_the_end(partial(self.undo, within=within))
+                became = f"{undone.result()}, the old key stays in use"
             error.add_note(f"The rotation stopped at step {stopped.step}: {became}.")
             raise
         else:
             return
         stopped = self._begun
-        undone, cancelled = await self._undo_whatever_comes(0.0)
-        failure = stopped_error(cause, f"{undone}, the old key stays in use", stopped)
+        undone, cancelled = await carry_to_the_end(partial(self.undo, within=0.0))
+        failure = stopped_error(cause, f"{undone.result()}, the old key stays in use", stopped)
         if cancelled is not None:
             cancelled.add_note(failure.message)
             raise cancelled
@@ -328,15 +330,6 @@ class RotationRun:
             )
             raise
         raise stopped_error(cause, describe_switched(self._begun, cause), self.rotation) from None
-
-    async def _undo_whatever_comes(self, within: float) -> tuple[str, asyncio.CancelledError | None]:
-        """Undo, whoever is cancelled; return what became of the new key, and a cancellation of the caller."""
-        task, cancelled = await carry_through(self.undo(within=within))
-        if task.cancelled():
-            # A loop that ends cancels all of its tasks, this one too, but each of them once.
-            task, again = await carry_through(self.undo(within=within))
-            cancelled = again or cancelled
-        return task.result(), cancelled
 
     async def undo(self, *, within: float) -> str:
         """Revoke the new key with the old one; return what became of it, in words.

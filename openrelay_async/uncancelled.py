@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -51,6 +51,20 @@ async def carry_through(
             carried.is_cancelled = True
             if carried.may_stop:
                 task.cancel()
+    return task, cancelled
+
+
+async def carry_to_the_end(
+    work: Callable[[], Coroutine[object, object, T]],
+) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
+    """Carry through what begins anew where it was cancelled itself.
+
+    A loop that ends cancels all of its tasks, this work's too, but each of them once.
+    """
+    task, cancelled = await carry_through(work())
+    if task.cancelled():
+        task, again = await carry_through(work())
+        cancelled = again or cancelled
     return task, cancelled
 
 

@@ -12,7 +12,8 @@ from openrelay_async.errors import OpenRelayError
 from openrelay_async.generated.models.api_keys import ApiKeySummary
 from openrelay_async.generated.operation_rows.api_keys import CREATE_ORG_API_KEY
 from openrelay_async.generated.resources.api_keys import ApiKeys as GeneratedApiKeys
-from openrelay_async.orphan_keys import SEARCH_TIME, tell_left
+from openrelay_async.lost_creates import SEARCH_TIME
+from openrelay_async.orphan_keys import tell_left
 from openrelay_async.rotation import (
     Journal,
     Rotation,

@@ -98,6 +98,7 @@ LAYERS: dict[str, list[str]] = {
         "waiting",
         "watching",
         "poll_pace",
+        "lost_creates",
         "wait_entries",
         "roster",
         "poll_source",
