@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from openrelay_async import RetryPolicy
+from openrelay_async import AsyncClient, RetryPolicy
 from openrelay_async.emulator import Emulator, Fault, TurnedClock
 from openrelay_async.hooks import AttemptEnded, AttemptStarted
 from openrelay_async.rotation import Rotation, RotationError
@@ -68,6 +68,14 @@ async def finish_work(clock: TurnedClock, emulator: Emulator, keys: int) -> None
             await asyncio.sleep(0.001)
 
 
+async def begin_and_cancel(client: AsyncClient, clock: TurnedClock) -> asyncio.Task[Rotation]:
+    """Return a rotation that was cancelled while the service is at work on its create."""
+    rotating = asyncio.create_task(client.api_keys.rotate(store=lambda key: None))
+    await until_asked(clock)
+    rotating.cancel()
+    return rotating
+
+
 async def test_a_key_that_shows_up_after_a_cancelled_create_is_revoked(
     emulator: Emulator, clock: TurnedClock
 ) -> None:
@@ -76,9 +84,7 @@ async def test_a_key_that_shows_up_after_a_cancelled_create_is_revoked(
     emulator.faults.add(Fault(operation=CREATE, delay=LONG))
     observer = Observer()
     async with emulator.client(hooks=[observer]) as client:
-        rotating = asyncio.create_task(client.api_keys.rotate(store=lambda key: None))
-        await until_asked(clock)
-        rotating.cancel()
+        rotating = await begin_and_cancel(client, clock)
         await observer.until(LIST, 2)  # the first was before the create
         clock.advance(LONG)
         with pytest.raises(asyncio.CancelledError) as caught:
@@ -96,9 +102,7 @@ async def test_the_search_after_a_cancelled_create_goes_on_when_all_tasks_are_ca
     emulator.faults.add(Fault(operation=CREATE, delay=LONG))
     observer = Observer()
     async with emulator.client(hooks=[observer]) as client:
-        rotating = asyncio.create_task(client.api_keys.rotate(store=lambda key: None))
-        await until_asked(clock)
-        rotating.cancel()
+        rotating = await begin_and_cancel(client, clock)
         await observer.until(LIST, 2)
         # Not those of the emulator, which runs in this loop too.
         [undoing] = [task for task in asyncio.all_tasks() if task.get_coro().__qualname__.endswith("undo")]
@@ -119,9 +123,7 @@ async def test_a_cancelled_create_of_which_nothing_shows_up_says_that_something_
     """R3.2 R3.5: it is not known that no key was made."""
     emulator.faults.add(Fault(operation=CREATE, delay=LONG))
     async with emulator.client(clock=TurnedClock().jumping()) as client:
-        rotating = asyncio.create_task(client.api_keys.rotate(store=lambda key: None))
-        await until_asked(clock)
-        rotating.cancel()
+        rotating = await begin_and_cancel(client, clock)
         with pytest.raises(asyncio.CancelledError) as caught:
             await rotating
     [note] = caught.value.__notes__

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from openrelay_async import PoolLimits, RetryPolicy, SystemClock, errors
+from openrelay_async import AsyncClient, PoolLimits, RetryPolicy, SystemClock, errors
 from tests.transport.servers import (
     ONCE,
     VM,
@@ -163,6 +163,17 @@ async def test_a_question_that_fails_for_lack_of_time_is_asked_again_for_who_has
     assert questions(server) == 2
 
 
+async def ask_together(
+    client: AsyncClient, server: RawServer
+) -> tuple[asyncio.Task[object], asyncio.Task[object]]:
+    """Return a call with 20 s, which has asked for the organization, and one with 1,000 s that waits too."""
+    first: asyncio.Task[object] = asyncio.create_task(client.vms.list(timeout=20).first())
+    await until(lambda: questions(server) == 1)
+    second: asyncio.Task[object] = asyncio.create_task(client.vms.list(timeout=1000).first())
+    await asyncio.sleep(0)
+    return first, second
+
+
 async def test_a_question_whose_turn_comes_too_late_is_asked_again_for_who_has_more_time():
     """R3.8: after a refusal it waits for its turn, which others' refusals may put off."""
     may_refuse = asyncio.Event()
@@ -182,10 +193,7 @@ async def test_a_question_whose_turn_comes_too_late_is_asked_again_for_who_has_m
 
     clock = PutOff()
     async with serving(refuse_first) as server, make_client(server, org_id=None, clock=clock) as client:
-        first = asyncio.create_task(client.vms.list(timeout=20).first())
-        await until(lambda: questions(server) == 1)
-        second = asyncio.create_task(client.vms.list(timeout=1000).first())
-        await asyncio.sleep(0)
+        first, second = await ask_together(client, server)
         may_refuse.set()
         with pytest.raises(errors.RateLimited):
             await first
@@ -201,10 +209,7 @@ async def test_a_question_that_is_refused_for_all_its_attempts_is_not_asked_agai
         await exchange.answer(503)
 
     async with serving(fail) as server, make_client(server, org_id=None, retry=ONCE) as client:
-        first = asyncio.create_task(client.vms.list(timeout=20).first())
-        await until(lambda: questions(server) == 1)
-        second = asyncio.create_task(client.vms.list(timeout=1000).first())
-        await asyncio.sleep(0)
+        first, second = await ask_together(client, server)
         may_fail.set()
         outcomes = await asyncio.gather(first, second, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {errors.Unavailable}
@@ -223,10 +228,7 @@ async def test_the_end_of_the_client_ends_the_pause_before_a_question_is_asked_a
         serving(fail) as server,
         make_client(server, org_id=None, clock=clock, retry=LONG_WAITS) as client,
     ):
-        first = asyncio.create_task(client.vms.list(timeout=20).first())
-        await until(lambda: questions(server) == 1)
-        second = asyncio.create_task(client.vms.list(timeout=1000).first())
-        await asyncio.sleep(0)
+        first, second = await ask_together(client, server)
         may_fail.set()
         with pytest.raises(errors.Unavailable):
             await first
